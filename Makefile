@@ -1,0 +1,56 @@
+# GNU make 3.81 (macOS) is enough. What needs more than a line is a Python script in tools/.
+.DEFAULT_GOAL := help
+.PHONY: help environment report test check notebooks data truth lock clean distclean
+
+BIN := .venv/bin
+STAMP := .venv/.stamp-environment
+PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
+IN_RANGE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))
+PLAN := reports/plans/synthetic.toml
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -e 's/:.*##/	/' | expand -t 14
+
+environment: $(STAMP)  ## make or renew .venv from requirements.lock (needs the network; nothing later does)
+
+# The first Python that really runs (a version manager's shim may stand there without one) and is in range.
+$(STAMP): requirements.lock pyproject.toml tools/bootstrap.py
+	@for python in $(PYTHONS); do \
+	  if $$python -c '$(IN_RANGE)' >/dev/null 2>&1; then \
+	    $$python tools/bootstrap.py && touch $@; exit $$?; fi; \
+	done; \
+	echo "No Python from 3.11 to 3.14 found (looked for: $(PYTHONS)). Install one, e.g. from python.org, your" >&2; \
+	echo "system's packages or Homebrew, see that it is on the PATH, and run make again." >&2; exit 1
+
+report: $(STAMP)  ## the report of the synthetic study, in reports/output/synthetic/ (another: PLAN=reports/plans/x.toml)
+	$(BIN)/aih-outcomes report $(PLAN)
+
+test: $(STAMP)  ## all tests (some of them: ARGS="tests/models -k cox")
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)  ## format, lint, types, who imports whom, lock in step, tree clean
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/lock.py check
+	$(BIN)/python tools/check_tree.py
+
+notebooks: $(STAMP)  ## Jupyter Lab in notebooks/
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+data: $(STAMP)  ## write data/synthetic anew
+	$(BIN)/aih-outcomes simulate data/synthetic
+
+truth: $(STAMP)  ## compute the truth of the synthetic cohort anew
+	$(BIN)/python -m aih_outcomes.simulate.truth
+
+lock: $(STAMP)  ## resolve the dependencies anew, keeping what still fits (all to their newest: ARGS=--upgrade)
+	$(BIN)/python tools/lock.py write $(ARGS)
+
+clean:  ## remove outputs and caches, keep .venv
+	rm -rf reports/output build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests tools notebooks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean  ## remove .venv too
+	rm -rf .venv

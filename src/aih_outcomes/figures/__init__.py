@@ -1,0 +1,26 @@
+"""Drawing: a tidy frame and axes in, axes out; every figure at its final size, the same bytes on every run."""
+
+from aih_outcomes.figures.alluvial import draw_alluvial
+from aih_outcomes.figures.canvas import figure_of, frames_of, open_figure, remember_frame
+from aih_outcomes.figures.curves import draw_survival
+from aih_outcomes.figures.export import export_figure
+from aih_outcomes.figures.flow_chart import draw_flow_chart
+from aih_outcomes.figures.forest import draw_forest
+from aih_outcomes.figures.rates import draw_rates
+from aih_outcomes.figures.timeline import draw_timeline
+from aih_outcomes.figures.trajectories import draw_trajectories
+
+__all__ = [
+    "draw_alluvial",
+    "draw_flow_chart",
+    "draw_forest",
+    "draw_rates",
+    "draw_survival",
+    "draw_timeline",
+    "draw_trajectories",
+    "export_figure",
+    "figure_of",
+    "frames_of",
+    "open_figure",
+    "remember_frame",
+]

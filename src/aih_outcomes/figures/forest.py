@@ -1,0 +1,214 @@
+"""Draw estimates of several analyses under each other, grouped by design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from aih_outcomes.disclosure import explain_hidden, hidden_mark
+from aih_outcomes.figures.canvas import measure, open_axes, remember_frame, say_nothing, style_of
+from aih_outcomes.figures.scales import RATIO_TICKS, log_ticks, plain, thin_out
+from aih_outcomes.figures.style import BLACK, DARK, DATA_LINE, GREY, GRID_LINE, bundled_font
+
+Numbers = NDArray[np.float64]
+NOT_ESTIMABLE = "not estimable"
+LOWEST, HIGHEST = 1 / 16, 16.0  # beyond these an interval ends in an arrow
+USUAL = (0.25, 4.0)
+Z95 = 1.959963984540054
+SQUARE = (2.6, 6.5)  # side of the squares with least and most information, points
+ROW_MM, FOOT_MM = 5.2, 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of the figure: a heading, or a row of the frame."""
+
+    y: float
+    heading: str
+    row: int
+    is_biased: bool
+
+
+def draw_forest(
+    tidy: pd.DataFrame, *, ax: Axes | None = None, x_label: str = "Hazard ratio (95 % CI), log scale"
+) -> Axes:
+    """Draw a square (by information) and an interval per row, with n, events and the estimate in words.
+
+    Parameters
+    ----------
+    tidy : ``label, design, term, n, n_event, estimate`` (hazard ratio), ``conf_low, conf_high, biased`` (bool); rows
+        are grouped by ``design``, in order of appearance; an estimate that is missing is printed as not estimable; of
+        several measures (``measure``) the hazard ratios are drawn
+    ax : axes of final size; default a figure of one and a half columns
+    x_label : words under the axis
+    """
+    if "measure" in tidy:
+        tidy = tidy[tidy["measure"] == "hazard_ratio"].reset_index(drop=True)
+    lines = _lines(tidy)
+    ax = open_axes(ax, width="one_and_half", height_mm=min(FOOT_MM + ROW_MM * max(len(lines) + 1, 4), 220))
+    remember_frame(ax, tidy)
+    if tidy.empty:
+        return say_nothing(ax, "nothing to show")
+    ticks = _dress_axis(ax, tidy, lines, x_label)
+    sizes = _sides(tidy) * style_of(ax).scale
+    for line in lines:
+        if line.row >= 0:
+            _draw_row(ax, tidy.iloc[line.row], line, float(sizes[line.row]), (ticks[0], ticks[-1]))
+    _write_columns(ax, tidy, lines)
+    if explain_hidden(tidy):
+        ax.annotate(
+            explain_hidden(tidy),
+            (0.5, 0),
+            (0, -4.4 * style_of(ax).text),
+            xycoords="axes fraction",
+            va="top",
+            textcoords="offset points",
+            ha="center",
+            color=DARK,
+            annotation_clip=False,
+            fontproperties=bundled_font(style_of(ax).small),
+        )
+    return ax
+
+
+def _lines(tidy: pd.DataFrame) -> list[_Line]:
+    lines: list[_Line] = []
+    y = 0.0
+    designs = tidy["design"].astype("string").fillna("design not named") if len(tidy) else pd.Series(dtype="string")
+    for design in designs.unique():
+        rows = np.flatnonzero((designs == design).to_numpy(bool))
+        biased = [bool(tidy["biased"].iloc[row]) if "biased" in tidy else False for row in rows]
+        name = str(design)
+        heading = name[:1].upper() + name[1:] + (" – biased" if all(biased) and "biased" not in name else "")
+        lines.append(_Line(y, heading, -1, all(biased)))
+        for row, is_biased in zip(rows, biased, strict=True):
+            y -= 1
+            lines.append(_Line(y, "", int(row), is_biased))
+        y -= 1.3
+    return lines
+
+
+def _dress_axis(ax: Axes, tidy: pd.DataFrame, lines: list[_Line], x_label: str) -> list[float]:
+    style = style_of(ax)
+    ends = np.concatenate([tidy[c].astype(float).to_numpy() for c in ("estimate", "conf_low", "conf_high")])
+    ends = np.clip(ends[np.isfinite(ends) & (ends > 0)], LOWEST, HIGHEST)
+    ticks = log_ticks(min([USUAL[0], *ends]), max([USUAL[1], *ends]), RATIO_TICKS)
+    ax.set_xscale("log")
+    ax.set(xlim=(ticks[0], ticks[-1]), ylim=(lines[-1].y - 0.7, 1.6), yticks=[], xlabel=x_label)
+    labelled = thin_out(ticks, 1.0)
+    ax.set_xticks(labelled, [plain(tick) for tick in labelled])
+    ax.set_xticks([], minor=True)
+    ax.spines["left"].set_visible(False)
+    ax.plot([1, 1], [lines[-1].y - 0.7, 0.6], color=BLACK, linewidth=0.7 * style.scale, linestyle=(0, (4, 2)), zorder=1)
+    for line in lines:
+        if line.is_biased and line.row >= 0:
+            ax.axhspan(
+                line.y - 0.5,
+                line.y + 0.5,
+                facecolor="none",
+                edgecolor="#C9C9C9",
+                hatch="/////",
+                linewidth=0,
+                zorder=0,
+                hatch_linewidth=GRID_LINE,
+            )
+    return ticks
+
+
+def _sides(tidy: pd.DataFrame) -> Numbers:
+    """(n_rows,) side of each square, points: its area grows with 1 / variance of the log ratio."""
+    low, high = (tidy[c].astype(float).to_numpy() for c in ("conf_low", "conf_high"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        information = (2 * Z95 / np.log(high / low)) ** 2
+    known = information[np.isfinite(information)]
+    share = np.sqrt(information / known.max()) if len(known) else np.zeros(len(tidy))
+    return np.asarray(np.nan_to_num(SQUARE[0] + (SQUARE[1] - SQUARE[0]) * share, nan=SQUARE[0]), float)
+
+
+def _draw_row(ax: Axes, row: pd.Series, line: _Line, side: float, limits: tuple[float, float]) -> None:
+    scale = style_of(ax).scale
+    estimate, low, high = (float(row[c]) if pd.notna(row[c]) else np.nan for c in ("estimate", "conf_low", "conf_high"))
+    if not np.isfinite(estimate):
+        return
+    colour = GREY if line.is_biased else BLACK
+    if np.isfinite(low) and np.isfinite(high):
+        shown = np.clip([low, high], *limits)
+        ax.plot(shown, [line.y, line.y], color=colour, linewidth=DATA_LINE * scale, solid_capstyle="butt", zorder=3)
+        for value, end, marker in ((low, limits[0], "<"), (high, limits[1], ">")):
+            if (value < end) if marker == "<" else (value > end):
+                ax.plot(end, line.y, marker=marker, markersize=4 * scale, color=colour, clip_on=False, zorder=4)
+    if limits[0] <= estimate <= limits[1]:
+        ax.plot(
+            estimate,
+            line.y,
+            marker="s",
+            markersize=side,
+            zorder=4,
+            markeredgewidth=0.8 * scale,
+            markeredgecolor=colour,
+            markerfacecolor="white" if line.is_biased else colour,
+        )
+
+
+def _write_columns(ax: Axes, tidy: pd.DataFrame, lines: list[_Line]) -> None:
+    """Write labels, n and events left of the axes and the estimate right of it, by measured widths."""
+    size = style_of(ax).small
+    gap = 1.3 * size
+    rows = {line.row: line for line in lines if line.row >= 0}
+    mark = hidden_mark(tidy)
+    names = {r: _name_of(tidy.iloc[r]) for r in rows}
+    counts = {
+        c: {r: mark if pd.isna(tidy[c].iloc[r]) else str(int(tidy[c].iloc[r])) for r in rows} for c in ("n", "n_event")
+    }
+    words = {r: in_words(tidy.iloc[r]) + (" biased" if rows[r].is_biased else "") for r in rows}
+    wide = {
+        c: max(measure(text, size)[0] for text in [*texts.values(), head])
+        for c, texts, head in (("n", counts["n"], "n"), ("n_event", counts["n_event"], "Events"))
+    }
+    label_width = max([measure(t, size)[0] for t in names.values()])
+    end_event, end_n = -gap, -2 * gap - wide["n_event"]
+    start = end_n - wide["n"] - gap - label_width
+    for x, head, align in ((end_n, "n", "right"), (end_event, "Events", "right")):
+        _write(ax, 0, x, 1.0, head, align, bold=True)
+    _write(ax, 1, gap, 1.0, "Ratio (95 % CI)", "left", bold=True)
+    for line in lines:
+        if line.row < 0:
+            _write(ax, 0, start, line.y, line.heading, "left", bold=True)
+            continue
+        _write(ax, 0, start, line.y, names[line.row], "left")
+        _write(ax, 0, end_n, line.y, counts["n"][line.row], "right")
+        _write(ax, 0, end_event, line.y, counts["n_event"][line.row], "right")
+        _write(ax, 1, gap, line.y, words[line.row], "left")
+
+
+def _name_of(row: pd.Series) -> str:
+    term = row.get("term")
+    return str(row["label"]) if term is None or pd.isna(term) else str(term)
+
+
+def in_words(row: pd.Series) -> str:
+    """Write ``0.42 (0.21–0.84)``, or that it is not estimable."""
+    if pd.isna(row["estimate"]):
+        return NOT_ESTIMABLE
+    if pd.isna(row["conf_low"]) or pd.isna(row["conf_high"]):
+        return f"{row['estimate']:.2f}"
+    return f"{row['estimate']:.2f} ({row['conf_low']:.2f}–{row['conf_high']:.2f})"
+
+
+def _write(ax: Axes, side: int, x: float, y: float, text: str, align: str, *, bold: bool = False) -> None:
+    ax.annotate(
+        text,
+        (side, y),
+        (x, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha=align,
+        va="center",
+        color=DARK,
+        annotation_clip=False,
+        fontproperties=bundled_font(style_of(ax).small, bold=bold),
+    )

@@ -1,0 +1,1 @@
+"""Statistics: outcomes in, frozen results out; they know no disease."""

@@ -1,0 +1,172 @@
+"""The guard: nobody is compared from a time before anyone could know who belongs to which group.
+
+Whoever becomes a responder in month 6 cannot have died in month 3: counted from day 0, responders are immortal until
+their response is known (Anderson, Cain & Gelber, J Clin Oncol 1983;1:710; Suissa, Am J Epidemiol 2008;167:492).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from aih_outcomes.errors import ImmortalTimeError, OutcomeError
+from aih_outcomes.outcomes import Groups, RepeatedMeasures, TimeToEvent
+
+Outcome = TimeToEvent | RepeatedMeasures
+
+GROUP = "group"
+EVERYONE = "all"
+DAYS_PER_MONTH = 365.25 / 12
+
+
+def check_known_at_entry(outcome: Outcome, groups: Groups) -> None:
+    """Refuse to compare groups from a time before membership was known.
+
+    Parameters
+    ----------
+    outcome : spells, or repeated values, on the clock of ``groups``
+    groups : memberships with ``known_at``, days since the same time zero
+
+    Raises
+    ------
+    ImmortalTimeError : a patient is followed from before ``known_at``, or carries a label that never became known
+        (``known_at`` is NaN); or the values followed are those that decide membership
+    OutcomeError : outcome and groups run on different clocks
+    """
+    _refuse_other_clock(outcome, groups)
+    if isinstance(outcome, RepeatedMeasures) and outcome.analyte in groups.analytes:
+        raise ImmortalTimeError(
+            f"{outcome.analyte!r} decides who belongs to {groups.name!r}, and is compared between these groups",
+            "Groups selected on an outcome differ in it by construction; a p-value would mean nothing",
+            "Show it with describe_trajectories(...), or follow a quantity outside the definition",
+        )
+    frame, since = outcome.frame, _followed_since(outcome)
+    known = memberships(groups).fillna({"known_at": np.inf})  # what never became known is never in time
+    known_at = known.groupby("patient_id", sort=False)["known_at"].max()
+    last = known_at.reindex(since.index).to_numpy(float)
+    labelled = since.index.isin(known_at.index)
+    early = labelled & ~(last <= since.to_numpy(float))
+    if early.any():
+        _raise_immortal(int(early.sum()), int(frame["patient_id"].nunique()), outcome, groups)
+
+
+def join_groups(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:
+    """Return the outcome's frame with a categorical column ``group``: the one door by which groups enter a model.
+
+    Parameters
+    ----------
+    outcome : what is followed
+    by : groups (guarded), the name of a covariate known at entry, or None for everyone together
+
+    Returns
+    -------
+    frame : (n_rows, …) rows as in ``outcome.frame``; ``group`` holds only levels that occur, in the order given
+
+    Raises
+    ------
+    ImmortalTimeError : see ``check_known_at_entry``
+    OutcomeError : the column is not declared, or a row has no group
+    """
+    if by is None:
+        group = pd.Categorical([EVERYONE] * len(outcome.frame), categories=[EVERYONE])
+    elif isinstance(by, Groups):
+        check_known_at_entry(outcome, by)
+        group = _label_at_entry(outcome, by)
+    else:
+        group = as_category(declared_column(outcome, by))
+    without = int(np.sum(group.isna()))
+    if without:
+        name = by.name if isinstance(by, Groups) else str(by)
+        raise OutcomeError(
+            f"{without} of {len(outcome.frame)} rows of {outcome.label!r} belong to no group of {name!r}",
+            "Each patient compared has one label; not tested is a label of its own",
+            "Add a label such as 'not evaluable', or exclude these rows by name",
+        )
+    return outcome.frame.assign(**{GROUP: group.remove_unused_categories()})
+
+
+def memberships(groups: Groups) -> pd.DataFrame:
+    """Return the rows of groups in the order they became known, patients named as in an outcome."""
+    rows = groups.frame.assign(patient_id=groups.frame["patient_id"].astype("string"))
+    return rows.sort_values("known_at", kind="stable", ignore_index=True)
+
+
+def declared_column(outcome: Outcome, name: str) -> pd.Series:
+    """Return a covariate by name.
+
+    Raises
+    ------
+    OutcomeError : the outcome does not declare it
+    """
+    if name not in outcome.covariates:
+        raise OutcomeError(
+            f"{name!r} is not among the covariates of {outcome.label!r}",
+            f"Declared are: {', '.join(outcome.covariates) or 'none'}",
+            "Declare it with from_frame(..., covariates=[...]), or pass Groups",
+        )
+    return outcome.frame[name]
+
+
+def as_category(values: pd.Series) -> pd.Categorical:
+    """Read a column as named levels: in their own order if it has one, else sorted."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        names = [str(level) for level in values.cat.categories]
+        return values.array.rename_categories(names)  # type: ignore[no-any-return]  # a Categorical
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        numbers = values.to_numpy(float, na_value=np.nan)
+        levels = np.unique(numbers[np.isfinite(numbers)])
+        names = [f"{level:.12g}" for level in levels]
+        named = np.array([*names, None], dtype=object)[np.searchsorted(levels, numbers)]  # NaN sorts last
+        return pd.Categorical(named, categories=names)
+    texts = values.astype("string")
+    return pd.Categorical(texts.astype(object), categories=sorted(texts.dropna().unique()))
+
+
+def _followed_since(outcome: Outcome) -> pd.Series:
+    """First time at risk, or first value, of each patient."""
+    column = "entry" if isinstance(outcome, TimeToEvent) else "time"
+    return outcome.frame.groupby("patient_id", sort=False)[column].min()
+
+
+def _label_at_entry(outcome: Outcome, groups: Groups) -> pd.Categorical:
+    labels = memberships(groups).groupby("patient_id")["label"].last()
+    ids = outcome.frame["patient_id"]
+    return pd.Categorical(labels.reindex(ids).astype(object), categories=list(groups.levels))
+
+
+def _refuse_other_clock(outcome: Outcome, groups: Groups) -> None:
+    if outcome.time_zero != groups.time_zero or outcome.time_unit != "days":
+        raise OutcomeError(
+            f"{outcome.label!r} counts {outcome.time_unit} since {outcome.time_zero!r}, "
+            f"{groups.name!r} days since {groups.time_zero!r}",
+            "A comparison has one clock, in days",
+            "Derive both from the same time zero; after landmark(...) or time_varying(...) compare by='group'",
+        )
+
+
+def _raise_immortal(early: int, total: int, outcome: Outcome, groups: Groups) -> None:
+    """Say it in the clinic's words; a day is named only where the groups were fixed at one."""
+    until = "their status was known" if groups.landmark is None else _day_in_words(groups.landmark)
+    day = "..." if groups.landmark is None else str(groups.landmark)
+    feat = f"survive without the event ({outcome.label})" if isinstance(outcome, TimeToEvent) else "be followed"
+    raise ImmortalTimeError(
+        f"These {early} of {total} patients had to {feat} until {until} "
+        f"to be called {' or '.join(repr(level) for level in groups.levels)} ({groups.name})",
+        f"The clock starts at {outcome.time_zero!r}, before anyone could know who belongs where",
+        f"Start the clock when it is known: landmark(outcome, groups, day={day}); or let status change with time: "
+        "time_varying(outcome, groups); or use a multi-state model",
+    )
+
+
+def _day_in_words(day: int) -> str:
+    return f"month {day / DAYS_PER_MONTH:.0f} (day {day})"
+
+
+def counts_by_level(frame: pd.DataFrame, levels: NDArray[np.object_] | list[str], column: str = GROUP) -> pd.DataFrame:
+    """Return patients and events in each level (index ``level``; ``n, n_event``); events are rows that end in one."""
+    n = frame.groupby(column, observed=False)["patient_id"].nunique()
+    n_event = frame[column][frame["event"] != "censored"].value_counts()
+    return pd.DataFrame(
+        {"n": n.reindex(levels).fillna(0).astype(int), "n_event": n_event.reindex(levels).fillna(0).astype(int)}
+    )

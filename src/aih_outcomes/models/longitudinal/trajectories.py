@@ -1,0 +1,195 @@
+"""Medians by visit: what happened, without inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.guard import EVERYONE, as_category, declared_column, memberships
+from aih_outcomes.models.result import order_columns
+from aih_outcomes.outcomes import Groups, RepeatedMeasures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Window = tuple[float, float, float]  # first day, nominal day, last day; both ends belong to it
+
+NOT_KNOWN = "not known"
+SELECTED = "selected on the outcome"
+LOOKING_BACK = "groups known only later"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trajectories:
+    """Median and quartiles per visit and group.
+
+    Attributes
+    ----------
+    measures : what was followed
+    table : ``strata, term`` (visit), ``time`` (its nominal day), ``n, estimate, conf_low, conf_high``
+    design : empty, or what keeps the curves from being a comparison: ``selected on the outcome``
+    """
+
+    measures: RepeatedMeasures
+    by_name: str
+    windows: dict[str, Window]
+    table: pd.DataFrame
+    design: str
+    n_outside: int
+
+    def tidy(self) -> pd.DataFrame:
+        """One row per group and visit with a value.
+
+        Returns
+        -------
+        frame : ``label, strata, term, time, estimate, conf_low, conf_high, n, design``: ``term`` names the visit,
+            ``time`` is its nominal day, ``estimate`` the median, the limits are quartiles, ``n`` patients
+        """
+        label = f"{self.measures.label}, {SELECTED}" if SELECTED in self.design else self.measures.label
+        frame = order_columns(self.table.assign(label=label, design=self.design))
+        frame.attrs = {
+            "time_unit": self.measures.time_unit,
+            "time_zero": self.measures.time_zero,
+            "unit": self.measures.unit,
+        }
+        return frame
+
+    def glance(self) -> dict[str, Any]:
+        """Facts about the whole description."""
+        return {
+            "n_patients": int(self.measures.frame["patient_id"].nunique()), "n_values": len(self.measures.frame),
+            "n_outside_windows": self.n_outside, "by": self.by_name, "design": self.design, "not_estimable": None,
+        }  # fmt: skip
+
+    def describe(self) -> str:
+        """Sentences for a caption."""
+        m = self.measures
+        parts = [
+            f"Median and quartiles of {m.label}{f' ({m.unit})' if m.unit else ''} by visit, {m.time_unit} since "
+            f"{m.time_zero}; per patient and visit the value nearest the nominal day (values of one day averaged).",
+            "Values outside the visit windows are not counted." if self.n_outside else "",
+            f"Groups: {self.by_name}." if self.by_name else "",
+            f"{self.design[:1].upper()}{self.design[1:]}: a description, not a comparison." if self.design else "",
+        ]
+        return " ".join(part for part in parts if part)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the medians for the analyst's screen."""
+        from aih_outcomes.figures.trajectories import draw_trajectories
+
+        return draw_trajectories(self.tidy(), ax=ax)
+
+
+def describe_trajectories(
+    measures: RepeatedMeasures, *, by: Groups | str | None = None, visits: Mapping[str, Window] | Sequence[float]
+) -> Trajectories:
+    """Describe values by visit: median, quartiles and n; no p-values, hence no guard.
+
+    Parameters
+    ----------
+    measures : values over time
+    by : groups, also such as became known later (each patient counts under the last label known; none: ``not known``),
+        a covariate, or None. Where the analyte decides the groups, every label says "selected on the outcome"
+    visits : name → (first day, nominal day, last day), or nominal days alone, whose windows reach half-way to the next
+
+    Raises
+    ------
+    OutcomeError : no visits; a window that does not hold its nominal day; windows that overlap; different clocks
+
+    Notes
+    -----
+    A visit is the value nearest its nominal day, the earlier of two equally near; never the worst.
+    """
+    windows = _read_windows(visits)
+    frame = measures.frame.assign(strata=_strata(measures, by))
+    picked = pd.concat([_pick(frame, name, window) for name, window in windows.items()], ignore_index=True)
+    rows = []
+    for (strata, term), own in picked.groupby(["strata", "term"], observed=True, sort=False):
+        low, middle, high = np.quantile(own["value"].to_numpy(float), (0.25, 0.5, 0.75))
+        rows.append({"strata": str(strata), "term": str(term), "time": windows[str(term)][1], "n": len(own),
+                     "estimate": middle, "conf_low": low, "conf_high": high})  # fmt: skip
+    table = pd.DataFrame(rows, columns=["strata", "term", "time", "n", "estimate", "conf_low", "conf_high"])
+    order = {str(level): place for place, level in enumerate(frame["strata"].cat.categories)}
+    table = table.sort_values(
+        ["strata", "time"], key=lambda c: c.map(order) if c.name == "strata" else c, ignore_index=True
+    )
+    time = frame["time"].to_numpy(float)
+    outside = ~np.any([(low <= time) & (time <= high) for low, _, high in windows.values()], axis=0)
+    name = by.name if isinstance(by, Groups) else (by or "")
+    return Trajectories(measures, name, windows, table, _design(measures, by), int(outside.sum()))
+
+
+def _strata(measures: RepeatedMeasures, by: Groups | str | None) -> pd.Categorical:
+    if by is None:
+        return pd.Categorical([EVERYONE] * len(measures.frame), categories=[EVERYONE])
+    if isinstance(by, str):
+        group = as_category(declared_column(measures, by))
+        levels = [str(level) for level in group.categories]
+        names = group.astype(object)
+    else:
+        if measures.time_zero != by.time_zero:
+            raise OutcomeError(
+                f"{measures.label!r} counts from {measures.time_zero!r}, {by.name!r} from {by.time_zero!r}",
+                "A description has one clock", "Derive both from the same time zero",
+            )  # fmt: skip
+        known = memberships(by)
+        last = known[known["known_at"].notna()].groupby("patient_id")["label"].last()
+        names, levels = last.reindex(measures.frame["patient_id"]).to_numpy(object), list(by.levels)
+    named = pd.Series(names, dtype=object).fillna(NOT_KNOWN)
+    return pd.Categorical(named, categories=[*levels, *([] if NOT_KNOWN in levels else [NOT_KNOWN])])
+
+
+def _design(measures: RepeatedMeasures, by: Groups | str | None) -> str:
+    if not isinstance(by, Groups):
+        return ""
+    if measures.analyte in by.analytes:
+        return f"{SELECTED} ({measures.analyte} decides the groups)"
+    known = memberships(by).groupby("patient_id")["known_at"].max()
+    first = measures.frame.groupby("patient_id")["time"].min()
+    early = ~(known.reindex(first.index.astype(known.index.dtype)).to_numpy(float) <= first.to_numpy(float))
+    return LOOKING_BACK if bool(early.any()) else ""
+
+
+def _read_windows(visits: Mapping[str, Window] | Sequence[float]) -> dict[str, Window]:
+    if isinstance(visits, Mapping):
+        windows = {str(name): (float(low), float(day), float(high)) for name, (low, day, high) in visits.items()}
+    else:
+        windows = _half_way([float(day) for day in visits])
+    ordered = sorted(windows.values())
+    wrong = sum(not low <= day <= high for low, day, high in ordered)
+    overlapping = sum(b[0] <= a[2] for a, b in pairwise(ordered))
+    if not windows or wrong or overlapping:
+        raise OutcomeError(
+            f"Of {len(windows)} visit window(s) {wrong} do not hold their nominal day and {overlapping} "
+            "overlap the one before",
+            "A visit is (first day, nominal day, last day), and a value belongs to one visit at most",
+            "Give windows such as {'month 6': (150, 182, 212)}, or nominal days alone",
+        )
+    return windows
+
+
+def _half_way(days: list[float]) -> dict[str, Window]:
+    """Windows that reach half-way to the neighbours; a value half-way belongs to the earlier visit."""
+    days = sorted(set(days))
+    if len(days) < 2:
+        return {f"day {day:g}": (-np.inf, day, np.inf) for day in days}
+    middles = [(a + b) / 2 for a, b in pairwise(days)]
+    lows = [2 * days[0] - middles[0], *[float(np.nextafter(middle, np.inf)) for middle in middles]]
+    highs = [*middles, 2 * days[-1] - middles[-1]]
+    return {f"day {day:g}": (low, day, high) for low, day, high in zip(lows, days, highs, strict=True)}
+
+
+def _pick(frame: pd.DataFrame, name: str, window: Window) -> pd.DataFrame:
+    """One value per patient: nearest the nominal day, the earlier of two, values of that day averaged."""
+    low, nominal, high = window
+    inside = frame[(frame["time"] >= low) & (frame["time"] <= high)]
+    by_day = inside.groupby(["patient_id", "strata", "time"], observed=True, sort=False)["value"].mean().reset_index()
+    by_day["distance"] = (by_day["time"] - nominal).abs()
+    nearest = by_day.sort_values(["distance", "time"], kind="stable").drop_duplicates("patient_id")
+    return nearest.assign(term=name)[["patient_id", "strata", "term", "value"]]

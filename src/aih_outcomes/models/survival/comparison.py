@@ -1,0 +1,210 @@
+"""Two or more groups compared: the relative effect never without the absolute ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups
+from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.survival.cox import fit_cox
+from aih_outcomes.models.survival.cox_result import CoxFit, Missing, Ties
+from aih_outcomes.models.survival.design import BIASED, REVERSIBLE, caution, name_design
+from aih_outcomes.models.survival.kaplan_meier import DAYS_PER_UNIT, KaplanMeier, estimate_survival, name_groups
+from aih_outcomes.models.survival.log_rank import LogRank, compare_survival
+from aih_outcomes.models.survival.proportional_hazards import ProportionalHazards, check_proportional_hazards
+from aih_outcomes.models.survival.restricted_mean import (
+    HorizonComparison,
+    compare_restricted_means,
+    compare_survival_at,
+)
+from aih_outcomes.outcomes import Groups, TimeToEvent, TimeUnit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HAZARD_RATIO, RISK, RESTRICTED_MEAN = "hazard_ratio", "risk_difference", "restricted_mean_difference"
+MEASURES = (HAZARD_RATIO, RISK, RESTRICTED_MEAN)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupComparison:
+    """A comparison of groups with everything that a referee asks beside the hazard ratio.
+
+    Attributes
+    ----------
+    outcome : what was followed, its design included
+    sizes : index ``strata``; ``n`` patients ever in the group, ``n_event``
+    survival, log_rank, cox, proportional_hazards : unadjusted curves and test; the model; is its ratio constant
+    risk, restricted_mean : unadjusted absolute differences at the horizon; None where groups may change back, because
+        curves of such groups describe nobody
+    """
+
+    outcome: TimeToEvent
+    by_name: str
+    covariates: tuple[str, ...]
+    sizes: pd.DataFrame
+    survival: KaplanMeier
+    log_rank: LogRank
+    cox: CoxFit
+    proportional_hazards: ProportionalHazards
+    risk: HorizonComparison | None
+    restricted_mean: HorizonComparison | None
+
+    def tidy(self, *, unit: TimeUnit | None = None) -> pd.DataFrame:
+        """One row per contrast and measure.
+
+        Parameters
+        ----------
+        unit : unit of the horizon and of restricted means; None for the outcome's own
+
+        Returns
+        -------
+        frame : ``label, strata, term, time, n_event, estimate, std_error, conf_low, conf_high, statistic, p_value,
+            measure, n, reference, n_reference, n_event_reference, adjusted_for, design,
+            biased``. ``strata`` is the group
+            compared with ``reference``; ``time`` the horizon; a hazard ratio stands as itself, its standard error on
+            the log scale
+        """
+        rows = [row for level in self.sizes.index[1:] for row in self._contrast(str(level))]
+        design = self.outcome.design
+        frame = pd.DataFrame(rows).assign(
+            label=self.outcome.label, design=name_design(design), biased=design.startswith(BIASED)
+        )
+        counts = {"n_reference": "Int64", "n_event_reference": "Int64"}
+        tidy = order_columns(frame.astype(counts))
+        scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
+        in_time = tidy["measure"] == RESTRICTED_MEAN
+        tidy["time"] *= scale
+        tidy.loc[in_time, ["estimate", "std_error", "conf_low", "conf_high"]] *= scale
+        tidy.attrs = {"time_unit": unit or self.outcome.time_unit, "time_zero": self.outcome.time_zero}
+        if self.risk is not None:
+            tidy.attrs["horizon"] = self.risk.horizon * scale
+        return tidy
+
+    def glance(self) -> dict[str, Any]:
+        """Facts about the whole comparison: the model's, the horizon, the tests."""
+        facts = self.cox.glance()
+        horizon = float("nan") if self.risk is None else self.risk.horizon
+        return facts | {
+            "by": self.by_name,
+            "horizon": horizon,
+            "alive_at": self.survival.alive_at,
+            "log_rank": self.log_rank.statistic,
+            "log_rank_p_value": self.log_rank.p_value,
+            "proportional_hazards_p_value": self.proportional_hazards.glance()["p_value"],
+            "groups": {str(level): (int(row["n"]), int(row["n_event"])) for level, row in self.sizes.iterrows()},
+            "not_estimable_absolute": self._why_no_absolute(),
+        }
+
+    def describe(self) -> str:
+        """Sentences for a caption, with the words that must stand beside such a comparison; no counts."""
+        outcome = self.outcome
+        against = " and ".join(str(level) for level in self.sizes.index[1:]) + f" against {self.sizes.index[0]}"
+        adjusted = f"adjusted for {', '.join(self.covariates)}" if self.covariates else "unadjusted"
+        parts = [
+            f"{outcome.label}: {against}; {name_design(outcome.design)}; time since {outcome.time_zero}.",
+            f"Hazard ratio from a Cox model ({self.cox.ties.capitalize()} ties), {adjusted}.",
+            f"Not estimable: {self.cox.not_estimable}."
+            if self.cox.not_estimable
+            else self.proportional_hazards.describe(),
+        ]
+        reason = self._why_no_absolute()
+        if self.risk is None or reason:
+            parts.append(f"Absolute differences not estimable: {reason}.")
+        else:
+            years = self.risk.horizon * DAYS_PER_UNIT[outcome.time_unit] / DAYS_PER_UNIT["years"]
+            parts.append(f"Absolute differences at {years:.3g} years, unadjusted.")
+            if self.survival.alive_at:
+                parts.append(
+                    f"Curves conditional on being event-free at {self.survival.alive_at:g} {outcome.time_unit}."
+                )
+        return " ".join([*parts, caution(outcome.design)]).strip()
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the survival curves for the analyst's screen."""
+        return self.survival.plot(ax=ax)
+
+    def _why_no_absolute(self) -> str | None:
+        if self.risk is None:
+            return (
+                "curves of groups that may change back describe nobody (Simon-Makuch curves take irreversible groups)"
+            )
+        return self.risk.not_estimable
+
+    def _contrast(self, level: str) -> list[dict[str, object]]:
+        reference = str(self.sizes.index[0])
+        (n, n_event), (n0, n_event0) = self.sizes.loc[[level, reference], ["n", "n_event"]].to_numpy().tolist()
+        common: dict[str, object] = {
+            "strata": level, "term": f"{level} vs {reference}", "n": n, "n_event": n_event, "reference": reference,
+            "n_reference": n0, "n_event_reference": n_event0,
+        }  # fmt: skip
+        rows: list[dict[str, object]] = [common | self._hazard_ratio(level)]
+        for measure, result in ((RISK, self.risk), (RESTRICTED_MEAN, self.restricted_mean)):
+            if result is None:
+                continue
+            contrasts = result.contrasts[result.contrasts["measure"] == measure]
+            own = contrasts.iloc[list(self.sizes.index[1:]).index(level)].drop("term")
+            numbers = {str(name): value for name, value in own.items()}
+            rows.append(common | numbers | {"time": result.horizon, "adjusted_for": ""})
+        return rows
+
+    def _hazard_ratio(self, level: str) -> dict[str, object]:
+        table = self.cox.tidy()
+        row = table.iloc[
+            next(i for i, term in enumerate(self.cox.design.terms) if (term.variable, term.level) == (GROUP, level))
+        ]
+        ratio = {"estimate": row["hazard_ratio"], "conf_low": row["hr_low"], "conf_high": row["hr_high"]}
+        errors = {name: row[name] for name in ("std_error", "statistic", "p_value")}
+        return (
+            {"measure": HAZARD_RATIO, "time": float("nan"), "adjusted_for": ", ".join(self.covariates)} | ratio | errors
+        )
+
+
+def compare_groups(
+    outcome: TimeToEvent,
+    *,
+    by: Groups | str,
+    covariates: Sequence[str] = (),
+    horizon: float | None = None,
+    ties: Ties = "efron",
+    missing: Missing = "raise",
+    conf_level: float = 0.95,
+) -> GroupComparison:
+    """Compare groups: hazard ratio, risk difference and difference in restricted mean at a horizon.
+
+    Parameters
+    ----------
+    outcome : spells (entry, exit]; from ``landmark`` or ``time_varying`` with ``by="group"``, else with groups known
+        at entry
+    by : groups (guarded) or a covariate; the first level is the reference
+    covariates : terms of the model, what is known at time zero or at the landmark
+    horizon : in the outcome's unit; None for the last time with 5 at risk in every group
+    missing : as in ``fit_cox``; the absolute differences are unadjusted and keep every row
+
+    Raises
+    ------
+    ImmortalTimeError : groups became known after entry
+    OutcomeError : fewer than two groups; a horizon beyond the last time with 5 at risk in every group; see ``fit_cox``
+    """
+    frame = join_groups(outcome, by)
+    levels = [str(level) for level in frame[GROUP].cat.categories]
+    if len(levels) < 2:
+        raise OutcomeError(
+            f"{outcome.label!r} holds {len(levels)} group ({', '.join(levels)})",
+            "A comparison needs two groups with patients",
+            "Check the groups, or describe the one group with estimate_survival(...)",
+        )
+    cox = fit_cox(outcome, by=by, covariates=covariates, ties=ties, missing=missing, conf_level=conf_level)
+    absolute = REVERSIBLE not in outcome.design
+    return GroupComparison(
+        outcome, name_groups(by), tuple(covariates), counts_by_level(frame, levels),
+        estimate_survival(outcome, by=by, conf_level=conf_level), compare_survival(outcome, by=by), cox,
+        check_proportional_hazards(cox),
+        compare_survival_at(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None,
+        compare_restricted_means(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None,
+    )  # fmt: skip

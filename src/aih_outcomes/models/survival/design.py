@@ -1,0 +1,31 @@
+"""How membership was made a fact known at entry, and the words that must stand beside it."""
+
+from __future__ import annotations
+
+LANDMARK = "landmark"
+TIME_VARYING = "status changing with time"
+REVERSIBLE = "may change back"
+BIASED = "comparison from day 0 (biased)"
+BASELINE = "groups known at time zero"
+
+PROGNOSTIC = "prognostic association, not a treatment effect"
+SEVERITY = "confounded by severity"
+
+
+def name_design(design: str) -> str:
+    """Return the design in words; an outcome without post-baseline groups has groups known at time zero."""
+    return design or BASELINE
+
+
+def caution(design: str) -> str:
+    """Return the sentence that goes with a comparison of this design (rule 21), or an empty text.
+
+    Who changes group over time, and when, is decided by how ill the patient is: such a ratio says so too.
+    """
+    if design.startswith(BIASED):
+        return f"{BIASED}: patients had to survive until their status was known; do not interpret."
+    if design.startswith(TIME_VARYING):
+        return f"{PROGNOSTIC.capitalize()}; {SEVERITY}."
+    if design.startswith(LANDMARK):
+        return f"{PROGNOSTIC.capitalize()}."
+    return ""

@@ -1,0 +1,69 @@
+"""The comparison that the guard refuses, under its own name, so that its bias can be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.guard import GROUP, memberships
+from aih_outcomes.models.survival.comparison import GroupComparison, compare_groups
+from aih_outcomes.models.survival.cox_result import Missing, Ties
+from aih_outcomes.models.survival.design import BIASED
+from aih_outcomes.models.survival.landmark import add_group, refuse_unready
+from aih_outcomes.outcomes import Groups, TimeToEvent
+
+
+def naive_comparison(
+    outcome: TimeToEvent,
+    groups: Groups,
+    *,
+    never: str,
+    covariates: Sequence[str] = (),
+    horizon: float | None = None,
+    ties: Ties = "efron",
+    missing: Missing = "raise",
+) -> GroupComparison:
+    """Compare groups as if membership had been known on day 0: biased by immortal time.
+
+    It shows by how much ``landmark(...)`` or ``time_varying(...)`` differ from it. The label, the design and every
+    table and figure made from it say "comparison from day 0 (biased)".
+
+    Parameters
+    ----------
+    outcome : spells in days, on the clock of ``groups``
+    groups : memberships; a patient's last known label counts
+    never : label of a patient whose membership never became known
+    covariates, horizon, ties, missing : as in ``compare_groups``
+
+    Raises
+    ------
+    OutcomeError : different clocks; see ``compare_groups``
+
+    Notes
+    -----
+    Suissa, Am J Epidemiol 2008;167:492.
+    """
+    biased = naive_outcome(outcome, groups, never=never)
+    return compare_groups(biased, by=GROUP, covariates=covariates, horizon=horizon, ties=ties, missing=missing)
+
+
+def naive_outcome(outcome: TimeToEvent, groups: Groups, *, never: str) -> TimeToEvent:
+    """Fix each patient's last known label from day 0; ``label`` and ``design`` say that this is biased."""
+    refuse_unready(outcome, groups)
+    known = memberships(groups)
+    last = known[known["known_at"].notna()].groupby("patient_id")["label"].last()
+    if not len(last):
+        raise OutcomeError(
+            f"No membership in {groups.name!r} ever became known", "A comparison needs two groups", "Check known_at"
+        )
+    labels = last.reindex(outcome.frame["patient_id"]).astype(object).fillna(never)
+    levels = [never, *(level for level in groups.levels if level != never)]
+    rows = outcome.frame.assign(**{GROUP: pd.Categorical(labels, categories=levels)})
+    return outcome.with_rows(
+        rows,
+        label=f"{outcome.label}, {BIASED}",
+        design=f"{BIASED}: {groups.name}",
+        covariates=add_group(outcome.covariates),
+    )

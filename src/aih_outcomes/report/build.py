@@ -1,0 +1,135 @@
+"""Build a report beside the old one and put it in its place only when it is complete."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aih_outcomes.errors import ReportError
+from aih_outcomes.report.execute import Executed, execute_notebook, find_notebooks
+from aih_outcomes.report.manifest import hash_file, render_manifest
+from aih_outcomes.report.render import render_page, section_of
+from aih_outcomes.study.plan import read_plan
+from aih_outcomes.study.study import SAVED, Study
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished report: its page and the notebooks that failed."""
+
+    page: Path
+    failed: tuple[str, ...]
+
+
+def build_report(
+    plan: Path, *, out: Path, data: Path | None = None, progress: Progress = lambda name, done, total: None
+) -> Report:
+    """Execute the plan's notebooks and write figures, tables, ``index.html`` and ``manifest.json`` to ``out``.
+
+    A notebook that fails is shown as failed and the others still run. What stood in ``out`` stays untouched until the
+    new report is complete.
+
+    Raises
+    ------
+    PlanError, DataError : the plan or the data cannot be used; nothing is written
+    """
+    study = Study(read_plan(plan), plan, out, data)
+    notebooks = find_notebooks(study.plan.notebooks, plan)
+    out = out.resolve()  # kernels start elsewhere
+    facts = _facts(study)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=out.parent) as scratch:
+        new, executed, seconds = Path(scratch) / "new", [], {}
+        for number, source in enumerate(notebooks):
+            progress(source.stem, number, len(notebooks))
+            started = time.perf_counter()
+            executed.append(
+                execute_notebook(
+                    source,
+                    plan=plan.resolve(),
+                    data=data and data.resolve(),
+                    folder=Path(scratch) / "runs" / source.stem,
+                )
+            )
+            seconds[source.stem] = round(time.perf_counter() - started, 2)
+        progress("", len(notebooks), len(notebooks))
+        items = {run.name: _collect(run, new) for run in executed}
+        sections = [section_of(run, items[run.name]) for run in executed]
+        _write(new / "index.html", render_page(sections=sections, facts=facts, folder=new))
+        states = {
+            run.name: {"sha256": hash_file(run.source), "state": "failed" if run.failure else "ok"} for run in executed
+        }
+        inputs = _inputs(study)
+        _write(
+            new / "manifest.json",
+            render_manifest(plan=plan, inputs=inputs, notebooks=states, folder=new, seed=study.plan.seed),
+        )
+        _write(new / "run.json", json.dumps({"seconds": seconds}, indent=1) + "\n")
+        _replace(new, out)
+    return Report(out / "index.html", tuple(run.name for run in executed if run.failure))
+
+
+def _facts(study: Study) -> dict[str, Any]:
+    cohort = study.cohort
+    report = study.source.load_report
+    assert report is not None
+    return {
+        "title": study.plan.title,
+        "heading": study.plan.heading,
+        "synthetic": study.plan.data.synthetic,
+        "policy": study.plan.disclosure,
+        "unfilled": study.plan.governance.unfilled(),
+        "criteria": study.definition.describe(),
+        "criteria_title": study.definition.title,
+        "endpoint": study.endpoint.label,
+        "n_read": int(report["n_read"].sum()),
+        "n_kept": int(report["n_kept"].sum()),
+        "n_set_aside": int(report["n_set_aside"].sum()),
+        "n_patients": cohort.n_patients,
+        "n_patients_read": study.source.n_patients,
+    }
+
+
+def _collect(run: Executed, new: Path) -> list[dict[str, Any]]:
+    """Move what a notebook saved into the report; a name used twice would lose a figure."""
+    for kind in ("figures", "tables"):
+        (new / kind).mkdir(parents=True, exist_ok=True)
+        for file in sorted((run.folder / kind).glob("*")):
+            if (new / kind / file.name).exists():
+                raise ReportError(
+                    f"Two notebooks save {file.name}", "A name is unique in a report", f"Rename it in {run.name}"
+                )
+            shutil.move(file, new / kind / file.name)
+    (new / "notebooks").mkdir(exist_ok=True)
+    shutil.move(run.folder / f"{run.name}.ipynb", new / "notebooks" / f"{run.name}.ipynb")
+    saved = run.folder / SAVED
+    items: list[dict[str, Any]] = json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else []
+    return items
+
+
+def _inputs(study: Study) -> list[Path]:
+    """Files that the report rests on: data, mapping and a user's own criteria."""
+    files = sorted(path for path in study.data_folder.glob("*.csv"))
+    plan = study.plan
+    own = [plan.data.mapping, plan.response.definition if plan.response.definition.endswith(".toml") else ""]
+    return files + [study.path.parent / name for name in own if name]
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _replace(new: Path, out: Path) -> None:
+    """Put the complete report in place of the old one: two renames, so that a reader never sees half a report."""
+    old = new.with_name("old")
+    if out.exists():
+        out.rename(old)
+    new.rename(out)

@@ -1,0 +1,6 @@
+"""Cohorts with known truth: the same seed gives the same bytes."""
+
+from aih_outcomes.simulate.export import SEED, write_synthetic
+from aih_outcomes.simulate.synthetic import COMPOSITE_CHILD, simulate_cohort
+
+__all__ = ["COMPOSITE_CHILD", "SEED", "simulate_cohort", "write_synthetic"]

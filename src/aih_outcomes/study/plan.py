@@ -1,0 +1,149 @@
+"""The analysis plan: what is analysed, how, with which seed, small-number rule and journal style."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aih_outcomes.endpoints.clock import TimeZero
+from aih_outcomes.endpoints.measures import Scale
+from aih_outcomes.errors import PlanError, describe_invalid
+
+Exclusion = Literal[
+    "giant_cell_hepatitis_aiha",
+    "de_novo_aih",
+    "drug_induced_aih_like",
+    "other_liver_disease",
+    "in_response_at_baseline",
+]
+GroupRule = Literal["attained_by", "attained_or_insufficient", "response_and_treatment"]
+PolicyName = Literal["none", "lt5", "lt10", "hes7", "tre10"]
+Journal = Literal["jhep", "nejm", "hepatology", "jpgn", "slide"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataPart(_Part):
+    """Where the data are; paths are relative to the plan."""
+
+    source: Literal["tables"] = "tables"
+    folder: str
+    mapping: str = ""
+    label: str = "cohort"
+    synthetic: bool = False
+
+
+class CohortPart(_Part):
+    """Who is left out on purpose, in this order."""
+
+    exclude: tuple[Exclusion, ...] = ()
+
+
+class ResponsePart(_Part):
+    """Response criteria: a shipped preset, or a file relative to the plan."""
+
+    definition: str = "iaihg-2022"
+
+
+class EndpointPart(_Part):
+    """What is counted, and from when."""
+
+    name: str = "native-liver-survival"
+    time_zero: TimeZero = "induction"
+
+
+class GroupsPart(_Part):
+    """How groups are made at a landmark."""
+
+    rule: GroupRule = "attained_or_insufficient"
+
+
+class SurvivalPart(_Part):
+    """Landmarks (the first is the primary one) and what is adjusted for; fixed before the fit."""
+
+    landmark_days: Annotated[tuple[int, ...], Field(min_length=1)] = (182,)
+    covariates: tuple[str, ...] = ()
+    horizon_years: Annotated[float, Field(gt=0)] | None = None
+
+
+class TrajectoryPart(_Part):
+    """What is followed over time."""
+
+    analyte: str = "alt"
+    scale: Scale = "xuln"
+
+
+class ConsentPart(_Part):
+    """Consent of a patient shown alone; the form itself stays outside the project."""
+
+    patient_id: str = ""
+    form: str = ""
+    version: str = ""
+    date: dt.date | None = None
+    given_by: str = ""
+    child_assent: bool = False
+    covers: tuple[Literal["case_report", "genetic", "images", "open_data"], ...] = ()
+    withdrawn_on: dt.date | None = None
+    reconsent_at_16: dt.date | None = None
+
+
+class GovernancePart(_Part):
+    """What permits the study; lines left empty are printed on page one."""
+
+    approval: str = ""
+    legal_basis: str = ""
+    opt_out_applied_on: str = ""
+    centre_sign_off: str = ""
+
+    def unfilled(self) -> list[str]:
+        """Return the lines that are still empty, in words."""
+        return [name.replace("_", " ") for name, value in self.model_dump().items() if not value]
+
+
+class StudyPlan(_Part):
+    """A plan as read from TOML; unknown keys are errors."""
+
+    title: str
+    heading: str = ""
+    seed: int = 0
+    disclosure: PolicyName = "lt5"
+    journal: Journal = "jhep"
+    notebooks: Annotated[tuple[str, ...], Field(min_length=1)]
+    data: DataPart
+    cohort: CohortPart = CohortPart()
+    response: ResponsePart = ResponsePart()
+    endpoint: EndpointPart = EndpointPart()
+    groups: GroupsPart = GroupsPart()
+    survival: SurvivalPart = SurvivalPart()
+    trajectory: TrajectoryPart = TrajectoryPart()
+    consent: ConsentPart = ConsentPart()
+    governance: GovernancePart = GovernancePart()
+
+
+def read_plan(path: Path) -> StudyPlan:
+    """Read a plan.
+
+    Raises
+    ------
+    PlanError : no such file, not TOML, or a key that is unknown or does not fit (each named)
+    """
+    if not path.is_file():
+        raise PlanError(
+            f"There is no plan {path.name!r} in {path.parent.name!r}",
+            "A plan is a .toml file, usually in reports/plans/",
+            "Check the path",
+        )
+    try:
+        return StudyPlan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(
+            f"{path.name} is not valid TOML: {error}", "A plan is a TOML file in UTF-8", "Correct that line"
+        ) from error
+    except ValidationError as error:
+        raise PlanError(*describe_invalid(path.name, error)) from error

@@ -1,0 +1,305 @@
+"""The plan bound to its data, the one door through which results leave, and where they are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from aih_outcomes.cohort import Cohort
+from aih_outcomes.disclosure import apply_policy, disclosed_policy
+from aih_outcomes.endpoints.baseline import BASELINE_WORDS, derive_baseline, in_words
+from aih_outcomes.endpoints.clock import IN_WORDS
+from aih_outcomes.endpoints.definition import Definition, read_definition
+from aih_outcomes.endpoints.endpoint import Endpoint, derive_time_to_event, read_endpoint
+from aih_outcomes.endpoints.groups import attained_by, attained_or_insufficient, derive_groups
+from aih_outcomes.endpoints.response import Response, derive_response
+from aih_outcomes.endpoints.treatment import derive_treatment_starts
+from aih_outcomes.errors import DisclosureError, PlanError
+from aih_outcomes.load import read_tables
+from aih_outcomes.models.description import describe_baseline
+from aih_outcomes.models.guard import GROUP
+from aih_outcomes.models.result import DAYS_PER_YEAR
+from aih_outcomes.models.survival.comparison import GroupComparison, compare_groups
+from aih_outcomes.models.survival.landmark import landmark
+from aih_outcomes.outcomes import Groups, TimeToEvent
+from aih_outcomes.study.plan import StudyPlan, read_plan
+from aih_outcomes.study.specification import describe_flow
+from aih_outcomes.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from aih_outcomes.models.result import Result
+
+EXCLUSION_WORDS = {
+    "giant_cell_hepatitis_aiha": "Giant-cell hepatitis with haemolytic anaemia",
+    "de_novo_aih": "De novo autoimmune hepatitis after transplant",
+    "drug_induced_aih_like": "Drug-induced hepatitis",
+    "other_liver_disease": "Other liver disease",
+    "in_response_at_baseline": "Response criteria already met at time zero",
+}
+TREATMENT_WORDS = {
+    "induction": "Induction steroid",
+    "second_line": "Second line (conventional)",
+    "empirical_advanced": "Empirical advanced therapy",
+    "gene_matched": "Gene-matched therapy",
+}
+SAVED = "saved.json"
+_in_use: dict[str, Path] = {}
+
+
+def use(*, plan: str | Path, out: str | Path, data: str | Path | None = None) -> None:
+    """Make every ``open_study(...)`` of this process return that plan and save to that folder; a report does this."""
+    _in_use.update(plan=Path(plan), out=Path(out))
+    if data is not None:
+        _in_use["data"] = Path(data)
+
+
+def open_study(plan: str | Path) -> Study:
+    """Open a plan by its name (``synthetic``) or path.
+
+    A name is looked for in ``reports/plans/`` of the nearest parent folder that has one; results then go to
+    ``reports/output/<plan>/draft``.
+
+    Raises
+    ------
+    PlanError : there is no such plan, or it cannot be used
+    """
+    if _in_use:
+        return Study(read_plan(_in_use["plan"]), _in_use["plan"], _in_use["out"], _in_use.get("data"))
+    path = Path(plan)
+    if path.suffix != ".toml":
+        path = _plans_folder() / f"{plan}.toml"
+    return Study(read_plan(path), path, path.parent.parent / "output" / path.stem / "draft")
+
+
+def _plans_folder() -> Path:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "reports" / "plans").is_dir():
+            return folder / "reports" / "plans"
+    raise PlanError(
+        "No folder reports/plans was found here or above",
+        "A plan is looked for in reports/plans/",
+        "Start in the project's folder, or give the path of a .toml file",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A plan and its data. It composes the other rooms and computes nothing.
+
+    Attributes
+    ----------
+    plan, path : the plan and the file it was read from
+    out : folder that ``save`` writes to
+    data : folder that takes the place of the plan's
+    """
+
+    plan: StudyPlan
+    path: Path
+    out: Path
+    data: Path | None = None
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of the cohort's files."""
+        return self.data if self.data is not None else (self.path.parent / self.plan.data.folder).resolve()
+
+    @cached_property
+    def source(self) -> Cohort:
+        """Every patient that was read, before exclusions."""
+        mapping = self.path.parent / self.plan.data.mapping if self.plan.data.mapping else None
+        return read_tables(self.data_folder, mapping, label=self.plan.data.label)
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """The patients of the study: the source without the exclusions of the plan."""
+        cohort = self.source
+        for name in self.plan.cohort.exclude:
+            if name == "in_response_at_baseline":
+                response = derive_response(cohort, self.definition, time_zero=self.plan.endpoint.time_zero)
+                leaving = response.in_response_at_baseline()
+            else:
+                leaving = cohort.patients.loc[cohort.patients["diagnosis"] == name, "patient_id"]
+            cohort = cohort.exclude(leaving, step="Eligibility", reason=EXCLUSION_WORDS[name])
+        return cohort
+
+    @cached_property
+    def definition(self) -> Definition:
+        """The response criteria of the plan."""
+        named = self.plan.response.definition
+        return read_definition(self.path.parent / named if named.endswith(".toml") else named)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint of the plan."""
+        return read_endpoint(self.plan.endpoint.name)
+
+    @cached_property
+    def response(self) -> Response:
+        """Response of every patient by the plan's criteria and clock."""
+        return derive_response(self.cohort, self.definition, time_zero=self.plan.endpoint.time_zero)
+
+    def groups(self, day: int | None = None) -> Groups:
+        """Return the plan's groups at ``day`` (the plan's first landmark by default)."""
+        day = self.plan.survival.landmark_days[0] if day is None else day
+        if self.plan.groups.rule == "response_and_treatment":
+            return derive_groups(self.cohort, self.response, day=day)
+        rule = attained_by if self.plan.groups.rule == "attained_by" else attained_or_insufficient
+        return rule(self.response, day)
+
+    @property
+    def landmark_day(self) -> int:
+        """The primary landmark, in days since time zero."""
+        return self.plan.survival.landmark_days[0]
+
+    @property
+    def horizon(self) -> float | None:
+        """The horizon of absolute differences, in days; None: the last with 5 at risk in every group."""
+        years = self.plan.survival.horizon_years
+        return None if years is None else years * DAYS_PER_YEAR
+
+    @cached_property
+    def outcome(self) -> TimeToEvent:
+        """The plan's endpoint on the plan's clock, with what was known at time zero."""
+        start = derive_baseline(self.cohort, self.response)
+        return derive_time_to_event(
+            self.cohort, self.endpoint, time_zero=self.plan.endpoint.time_zero, covariates=start
+        )
+
+    def landmarks(self) -> list[GroupComparison]:
+        """Return the comparison at each landmark of the plan, adjusted for the plan's covariates."""
+        covariates = self.plan.survival.covariates
+        starts = [landmark(self.outcome, self.groups(day), day=day) for day in self.plan.survival.landmark_days]
+        return [compare_groups(start, by=GROUP, covariates=covariates, missing="exclude") for start in starts]
+
+    def flow(self, outcome: TimeToEvent) -> pd.DataFrame:
+        """Return the frame of the flow chart that ends with ``outcome``."""
+        return describe_flow(self.source, self.cohort, outcome)
+
+    def table_one(self, *, by: Literal["group", "aih_type"], day: int = 0) -> pd.DataFrame:
+        """Return the numbers of Table 1 on ``day``, by the groups at the first landmark or by type of disease."""
+        start = derive_baseline(self.cohort, self.response, day=day)
+        table = in_words(start)
+        variables = list(table.columns)
+        if by == "group":
+            groups = self.groups()
+            table[GROUP] = pd.Categorical(
+                groups.at(self.landmark_day).reindex(table.index), categories=list(groups.levels)
+            )
+        else:
+            table[GROUP] = start["aih_type"].fillna("unknown").str.replace("_", " ")
+            variables = [variable for variable in variables if variable != BASELINE_WORDS["aih_type"]]
+        return describe_baseline(table, by=GROUP, variables=variables)
+
+    def table_treatments(self) -> pd.DataFrame:
+        """Return how many ever began each kind of treatment, in the shape of Table 1."""
+        starts = derive_treatment_starts(self.cohort).set_index("patient_id")
+        begun = {
+            words: starts[column].notna().map({True: "yes", False: "no"}) for column, words in TREATMENT_WORDS.items()
+        }
+        return describe_baseline(pd.DataFrame(begun), variables=list(begun))
+
+    def figure(
+        self, width: Literal["single", "one_and_half", "double"] = "single", *, height_mm: float = 100
+    ) -> Figure:
+        """Return an empty figure of the plan's journal, at final size."""
+        from aih_outcomes.figures import open_figure
+
+        return open_figure(journal=self.plan.journal, width=width, height_mm=height_mm)
+
+    def axes(self, width: Literal["single", "one_and_half", "double"] = "single", *, height_mm: float = 100) -> Axes:
+        """Return the axes of a new figure of the plan's journal, at final size."""
+        return self.figure(width, height_mm=height_mm).add_subplot()
+
+    def disclose(self, result: Result | pd.DataFrame) -> pd.DataFrame:
+        """Return the tidy frame under the plan's small-number rule: the only door out of a study."""
+        frame = result if isinstance(result, pd.DataFrame) else result.tidy()
+        return apply_policy(frame, self.plan.disclosure)
+
+    def case(self, patient_id: str, *, shows: tuple[str, ...] = ("case_report",)) -> Cohort:
+        """Return the cohort of one patient whose consent covers being shown.
+
+        Raises
+        ------
+        DisclosureError : consent does not cover it, is for someone else, or was withdrawn
+        """
+        consent = self.plan.consent
+        lacking = [name for name in shows if name not in consent.covers]
+        if consent.patient_id != patient_id or lacking or consent.withdrawn_on is not None:
+            raise DisclosureError(
+                "One patient would be shown without consent that covers " + ", ".join(lacking or shows),
+                "A single patient is shown only with consent for exactly that, not withdrawn",
+                "Fill in [consent] of the plan, or leave this notebook out",
+            )
+        case = self.source.select(patient_id)
+        if "genetic" not in consent.covers:
+            case = Cohort(**{**case.tables(), "variants": case.variants.iloc[:0]}, label=case.label)
+        return case
+
+    def describe(self) -> str:
+        """Return what every caption ends with: whose data, by which criteria, under which small-number rule."""
+        parts = [f"Data: {self.plan.data.label}."]
+        if self.plan.data.synthetic:
+            parts.append("Synthetic; effects set by us.")
+        parts.append(f"Criteria: {self.definition.title}. Time zero: {IN_WORDS[self.plan.endpoint.time_zero]}.")
+        rule = self.plan.disclosure
+        parts.append("No small-number rule." if rule == "none" else f"Small-number rule: {rule}; counts are rounded.")
+        return " ".join(parts)
+
+    def save(self, shown: Axes | Figure | Table, name: str, caption: str, *, alt: str = "", story: str = "") -> None:
+        """Write a figure (PDF, SVG, PNG and its data) or a table (CSV and HTML) with its caption.
+
+        Parameters
+        ----------
+        name : file name without ending; unique in a report
+        caption : sentences: what, who, how; ``describe()`` is added
+        alt : words for a reader who cannot see the figure; the caption where not given
+        story : a sentence of the five-minute story that this figure tells; empty where it is no part of it
+
+        Raises
+        ------
+        DisclosureError : its numbers did not come from ``disclose`` under the plan's rule
+        """
+        from aih_outcomes.figures import export_figure, figure_of, frames_of
+
+        figure = None if isinstance(shown, Table) else figure_of(shown)
+        frames = [shown.data] if isinstance(shown, Table) else frames_of(figure_of(shown))
+        self._refuse_undisclosed(name, frames)
+        kind = "tables" if figure is None else "figures"
+        folder = self.out / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(shown, Table):
+            (folder / f"{name}.html").write_text(shown.to_html(), encoding="utf-8", newline="\n")
+            (folder / f"{name}.csv").write_text(shown.to_csv_text(), encoding="utf-8", newline="\n")
+        elif figure is not None:
+            export_figure(figure, folder / name)
+            for number, frame in enumerate(frames):
+                suffix = "" if len(frames) == 1 else f"_{number + 1}"
+                frame.to_csv(folder / f"{name}{suffix}.csv", index=False, lineterminator="\n")
+        caption = f"{caption} {self.describe()}"
+        self._record({"kind": kind, "name": name, "caption": caption, "alt": alt or caption, "story": story})
+
+    def _refuse_undisclosed(self, name: str, frames: Sequence[pd.DataFrame]) -> None:
+        wanted = self.plan.disclosure
+        undisclosed = sum(disclosed_policy(frame) != wanted for frame in frames)
+        if undisclosed or not frames:
+            raise DisclosureError(
+                f"{undisclosed} of {len(frames)} frames behind {name!r} did not come from study.disclose(...)",
+                f"What is written shows frames, all of which have passed the plan's small-number rule ({wanted})",
+                "Hand draw_… and tabulate_… what study.disclose(...) returns",
+            )
+
+    def _record(self, entry: dict[str, Any]) -> None:
+        path = self.out / SAVED
+        entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        entries = [e for e in entries if (e["kind"], e["name"]) != (entry["kind"], entry["name"])] + [entry]
+        path.write_text(json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8", newline="\n")
