@@ -47,6 +47,7 @@ from .models.survival.comparison import compare_groups as compare_groups
 from .models.survival.cox import fit_cox as fit_cox
 from .models.survival.kaplan_meier import estimate_follow_up as estimate_follow_up
 from .models.survival.kaplan_meier import estimate_survival as estimate_survival
+from .models.survival.landmark import incident_only as incident_only
 from .models.survival.landmark import landmark as landmark
 from .models.survival.log_rank import compare_survival as compare_survival
 from .models.survival.naive import naive_comparison as naive_comparison
@@ -67,4 +68,6 @@ from .study import open_study as open_study
 from .tables import tabulate_baseline as tabulate_baseline
 from .tables import tabulate_comparison as tabulate_comparison
 from .tables import tabulate_model as tabulate_model
+from .tables import tabulate_moves as tabulate_moves
+from .tables import tabulate_quantiles as tabulate_quantiles
 from .tables import tabulate_rates as tabulate_rates

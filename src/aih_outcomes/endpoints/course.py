@@ -29,7 +29,8 @@ class Course:
 
     Attributes
     ----------
-    labs : ``time`` (days since time zero), ``analyte``, ``value`` (× ULN)
+    labs : ``patient_id`` (in each frame, so that none is written without consent), ``time`` (days since time zero),
+        ``analyte``, ``value`` (× ULN)
     treatments : ``drug, start, stop`` (days; missing stop: goes on), ``mg_per_kg`` (systemic steroid, prednisolone
         equivalent per day; missing: a bar without dose), ``matched`` (the drug acts on the variant's pathway)
     events : ``time, kind`` (event, biopsy, gene), ``words``
@@ -63,6 +64,7 @@ def derive_course(case: Cohort, *, time_zero: TimeZero = "induction") -> Course:
     labs = case.labs[case.labs["analyte"].isin(SHOWN_ANALYTES) & case.labs["uln"].notna()]
     results = pd.DataFrame(
         {
+            "patient_id": labs["patient_id"].to_numpy(),
             "time": day(labs),
             "analyte": labs["analyte"].map(SHOWN_ANALYTES).to_numpy(),
             "value": (labs["value"] / labs["uln"]).to_numpy(),
@@ -70,7 +72,12 @@ def derive_course(case: Cohort, *, time_zero: TimeZero = "induction") -> Course:
     )
     growth = case.measurements[case.measurements["measure"].isin(["weight", "height"])]
     grown = pd.DataFrame(
-        {"time": day(growth), "measure": growth["measure"].to_numpy(), "value": growth["value"].to_numpy()}
+        {
+            "patient_id": growth["patient_id"].to_numpy(),
+            "time": day(growth),
+            "measure": growth["measure"].to_numpy(),
+            "value": growth["value"].to_numpy(),
+        }
     )
     return Course(
         results.sort_values(["analyte", "time"], ignore_index=True),
@@ -87,6 +94,7 @@ def _treatments(case: Cohort, day: Callable[..., NDArray[np.float64]]) -> pd.Dat
     names = read_drugs().set_index("drug")["name"]
     return pd.DataFrame(
         {
+            "patient_id": rows["patient_id"].to_numpy(),
             "drug": rows["drug"].map(names).to_numpy(),
             "start": day(rows, "start"), "stop": day(rows, "stop"),
             "mg_per_kg": per_kg.where(dosed).to_numpy(float),
@@ -102,11 +110,13 @@ def _events(case: Cohort, day: Callable[..., NDArray[np.float64]]) -> pd.DataFra
         str(groups.get((gene, how), "variant")) for gene, how in zip(found["gene"], found["mechanism"], strict=True)
     ]
     activity = ["biopsy" if pd.isna(hai) else f"biopsy, HAI {hai:.0f}" for hai in case.biopsies["hai"]]
+    happened = [EVENT_WORDS[kind] for kind in case.events["kind"]]
     parts = [
-        pd.DataFrame(
-            {"time": day(case.events), "kind": "event", "words": case.events["kind"].map(EVENT_WORDS).to_numpy()}
-        ),
-        pd.DataFrame({"time": day(case.biopsies), "kind": "biopsy", "words": activity}),
-        pd.DataFrame({"time": day(found), "kind": "gene", "words": named}),
+        pd.DataFrame({"patient_id": table["patient_id"].to_numpy(), "time": day(table), "kind": kind, "words": words})
+        for table, kind, words in (
+            (case.events, "event", happened),
+            (case.biopsies, "biopsy", activity),
+            (found, "gene", named),
+        )
     ]
     return pd.concat(parts, ignore_index=True).sort_values(["time", "kind"], ignore_index=True)

@@ -15,8 +15,8 @@ from aih_outcomes.errors import ReportError
 from aih_outcomes.report.execute import Executed, execute_notebook, find_notebooks
 from aih_outcomes.report.manifest import hash_file, render_manifest
 from aih_outcomes.report.render import render_page, section_of
-from aih_outcomes.study.plan import read_plan
-from aih_outcomes.study.study import SAVED, Study
+from aih_outcomes.study import Study, read_plan
+from aih_outcomes.study.output import SAVED
 
 Progress = Callable[[str, int, int], None]
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from aih_outcomes.cohort import Cohort
-from aih_outcomes.disclosure import apply_policy, disclosed_policy
+from aih_outcomes.disclosure import apply_policy
 from aih_outcomes.endpoints.baseline import BASELINE_WORDS, derive_baseline, in_words
 from aih_outcomes.endpoints.clock import IN_WORDS
 from aih_outcomes.endpoints.definition import Definition, read_definition
@@ -20,14 +18,16 @@ from aih_outcomes.endpoints.endpoint import Endpoint, derive_time_to_event, read
 from aih_outcomes.endpoints.groups import attained_by, attained_or_insufficient, derive_groups
 from aih_outcomes.endpoints.response import Response, derive_response
 from aih_outcomes.endpoints.treatment import derive_treatment_starts
-from aih_outcomes.errors import DisclosureError, PlanError
+from aih_outcomes.errors import PlanError
 from aih_outcomes.load import read_tables
 from aih_outcomes.models.description import describe_baseline
 from aih_outcomes.models.guard import GROUP
 from aih_outcomes.models.result import DAYS_PER_YEAR
 from aih_outcomes.models.survival.comparison import GroupComparison, compare_groups
-from aih_outcomes.models.survival.landmark import landmark
+from aih_outcomes.models.survival.landmark import incident_only, landmark
 from aih_outcomes.outcomes import Groups, TimeToEvent
+from aih_outcomes.study.consent import check_consent
+from aih_outcomes.study.output import record, write_shown
 from aih_outcomes.study.plan import StudyPlan, read_plan
 from aih_outcomes.study.specification import describe_flow
 from aih_outcomes.tables import Table
@@ -51,7 +51,6 @@ TREATMENT_WORDS = {
     "empirical_advanced": "Empirical advanced therapy",
     "gene_matched": "Gene-matched therapy",
 }
-SAVED = "saved.json"
 _in_use: dict[str, Path] = {}
 
 
@@ -176,9 +175,13 @@ class Study:
         )
 
     def landmarks(self) -> list[GroupComparison]:
-        """Return the comparison at each landmark of the plan, adjusted for the plan's covariates."""
+        """Return the comparison at each landmark of the plan, adjusted for the plan's covariates.
+
+        The last one is that at the first landmark without patients referred late, the sensitivity always printed.
+        """
         covariates = self.plan.survival.covariates
         starts = [landmark(self.outcome, self.groups(day), day=day) for day in self.plan.survival.landmark_days]
+        starts.append(landmark(incident_only(self.outcome), self.groups(), day=self.landmark_day))
         return [compare_groups(start, by=GROUP, covariates=covariates, missing="exclude") for start in starts]
 
     def flow(self, outcome: TimeToEvent) -> pd.DataFrame:
@@ -221,8 +224,18 @@ class Study:
         return self.figure(width, height_mm=height_mm).add_subplot()
 
     def disclose(self, result: Result | pd.DataFrame) -> pd.DataFrame:
-        """Return the tidy frame under the plan's small-number rule: the only door out of a study."""
+        """Return the tidy frame under the plan's small-number rule: the only door out of a study.
+
+        Rows of one patient (``patient_id``) pass with that patient's consent in the plan; the pseudonym stays behind.
+
+        Raises
+        ------
+        DisclosureError : rows of a patient without consent
+        """
         frame = result if isinstance(result, pd.DataFrame) else result.tidy()
+        if "patient_id" in frame and self.plan.disclosure != "none":
+            check_consent(self.plan.consent, frame["patient_id"].unique(), shows=["case_report"])
+            frame = frame.drop(columns="patient_id")
         return apply_policy(frame, self.plan.disclosure)
 
     def case(self, patient_id: str, *, shows: tuple[str, ...] = ("case_report",)) -> Cohort:
@@ -232,16 +245,9 @@ class Study:
         ------
         DisclosureError : consent does not cover it, is for someone else, or was withdrawn
         """
-        consent = self.plan.consent
-        lacking = [name for name in shows if name not in consent.covers]
-        if consent.patient_id != patient_id or lacking or consent.withdrawn_on is not None:
-            raise DisclosureError(
-                "One patient would be shown without consent that covers " + ", ".join(lacking or shows),
-                "A single patient is shown only with consent for exactly that, not withdrawn",
-                "Fill in [consent] of the plan, or leave this notebook out",
-            )
+        check_consent(self.plan.consent, [patient_id], shows=shows)
         case = self.source.select(patient_id)
-        if "genetic" not in consent.covers:
+        if "genetic" not in self.plan.consent.covers:
             case = Cohort(**{**case.tables(), "variants": case.variants.iloc[:0]}, label=case.label)
         return case
 
@@ -269,37 +275,6 @@ class Study:
         ------
         DisclosureError : its numbers did not come from ``disclose`` under the plan's rule
         """
-        from aih_outcomes.figures import export_figure, figure_of, frames_of
-
-        figure = None if isinstance(shown, Table) else figure_of(shown)
-        frames = [shown.data] if isinstance(shown, Table) else frames_of(figure_of(shown))
-        self._refuse_undisclosed(name, frames)
-        kind = "tables" if figure is None else "figures"
-        folder = self.out / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(shown, Table):
-            (folder / f"{name}.html").write_text(shown.to_html(), encoding="utf-8", newline="\n")
-            (folder / f"{name}.csv").write_text(shown.to_csv_text(), encoding="utf-8", newline="\n")
-        elif figure is not None:
-            export_figure(figure, folder / name)
-            for number, frame in enumerate(frames):
-                suffix = "" if len(frames) == 1 else f"_{number + 1}"
-                frame.to_csv(folder / f"{name}{suffix}.csv", index=False, lineterminator="\n")
+        kind = write_shown(shown, name, out=self.out, policy=self.plan.disclosure)
         caption = f"{caption} {self.describe()}"
-        self._record({"kind": kind, "name": name, "caption": caption, "alt": alt or caption, "story": story})
-
-    def _refuse_undisclosed(self, name: str, frames: Sequence[pd.DataFrame]) -> None:
-        wanted = self.plan.disclosure
-        undisclosed = sum(disclosed_policy(frame) != wanted for frame in frames)
-        if undisclosed or not frames:
-            raise DisclosureError(
-                f"{undisclosed} of {len(frames)} frames behind {name!r} did not come from study.disclose(...)",
-                f"What is written shows frames, all of which have passed the plan's small-number rule ({wanted})",
-                "Hand draw_… and tabulate_… what study.disclose(...) returns",
-            )
-
-    def _record(self, entry: dict[str, Any]) -> None:
-        path = self.out / SAVED
-        entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-        entries = [e for e in entries if (e["kind"], e["name"]) != (entry["kind"], entry["name"])] + [entry]
-        path.write_text(json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8", newline="\n")
+        record(self.out, {"kind": kind, "name": name, "caption": caption, "alt": alt or caption, "story": story})

@@ -3,7 +3,17 @@
 from aih_outcomes.tables.baseline import tabulate_baseline
 from aih_outcomes.tables.comparison import tabulate_comparison
 from aih_outcomes.tables.model import tabulate_model
+from aih_outcomes.tables.moves import tabulate_moves
+from aih_outcomes.tables.quantiles import tabulate_quantiles
 from aih_outcomes.tables.rates import tabulate_rates
 from aih_outcomes.tables.table import Table
 
-__all__ = ["Table", "tabulate_baseline", "tabulate_comparison", "tabulate_model", "tabulate_rates"]
+__all__ = [
+    "Table",
+    "tabulate_baseline",
+    "tabulate_comparison",
+    "tabulate_model",
+    "tabulate_moves",
+    "tabulate_quantiles",
+    "tabulate_rates",
+]

@@ -94,20 +94,21 @@ class KaplanMeier:
             frames.append(pd.DataFrame({"label": self.outcome.label, "strata": curve.strata, "time": when, **steps}))
         return order_columns(pd.concat(frames, ignore_index=True))
 
-    def quantiles(self, probs: Sequence[float] = (0.25, 0.5, 0.75)) -> pd.DataFrame:
-        """Return the times by which a share ``p`` has had the event, in the outcome's unit.
+    def quantiles(self, probs: Sequence[float] = (0.25, 0.5, 0.75), *, unit: TimeUnit | None = None) -> pd.DataFrame:
+        """Return the times by which a share ``p`` has had the event, in ``unit`` (None: the outcome's own).
 
         Where S(t) equals 1 − p over a flat step, R's midpoint of the step (R survival, ``quantile.survfit``). NaN
         where the curve, or a limit, never comes so low.
 
         Returns
         -------
-        frame : ``label, strata, estimate, conf_low, conf_high, probability``
+        frame : ``label, strata, estimate, conf_low, conf_high, probability``, and ``n`` as in ``tidy``
         """
+        scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
         rows = [
-            {"label": self.outcome.label, "strata": curve.strata, "probability": p,
-             "estimate": curve.quantile(curve.estimate, p), "conf_low": curve.quantile(low, p),
-             "conf_high": curve.quantile(high, p)}
+            {"label": self.outcome.label, "strata": curve.strata, "probability": p, "n": curve.exit_counts[-1],
+             "estimate": curve.quantile(curve.estimate, p) * scale, "conf_low": curve.quantile(low, p) * scale,
+             "conf_high": curve.quantile(high, p) * scale}
             for curve, low, high in ((c, *self._limits(c)) for c in self.curves)
             for p in probs
         ]  # fmt: skip

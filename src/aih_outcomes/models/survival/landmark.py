@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, memberships
 from aih_outcomes.models.survival.design import LANDMARK
-from aih_outcomes.outcomes import HALF_DAY, Groups, TimeToEvent
+from aih_outcomes.outcomes import CENSORED, HALF_DAY, Groups, TimeToEvent
 
 EVENT_BEFORE = "event on or before the landmark"
 CENSORED_BEFORE = "censored on or before the landmark"
 NOT_YET_FOLLOWED = "not yet followed at the landmark, status not documented"
 NOT_KNOWN = "membership not known at the landmark"
+REFERRED_LATE = "first seen after time zero"
+INCIDENT = "incident patients only"
 
 
 def landmark(outcome: TimeToEvent, groups: Groups, *, day: int) -> TimeToEvent:
@@ -65,11 +67,27 @@ def landmark(outcome: TimeToEvent, groups: Groups, *, day: int) -> TimeToEvent:
     return outcome.with_rows(
         rows,
         time_zero=f"day {day} after {outcome.time_zero}",
-        design=f"{LANDMARK} at day {day}: {groups.name}",
+        design=f"{LANDMARK} at day {day}: {groups.name}" + (f", {outcome.design}" if outcome.design else ""),
         covariates=add_group(outcome.covariates),
         exclusions=exclusions,
         n_half_day=int(((rows["exit"] - rows["entry"]) == HALF_DAY).sum()),
     )
+
+
+def incident_only(outcome: TimeToEvent) -> TimeToEvent:
+    """Leave out patients first seen after time zero: the sensitivity analysis for late referral (rule 10).
+
+    Returns
+    -------
+    outcome : ``design`` says so, and ``exclusions`` counts who was left out, with their events
+    """
+    since = outcome.frame.groupby("patient_id", sort=False)["entry"].transform("min")
+    late = since > 0
+    gone = outcome.frame[late]
+    counts = {"n": gone["patient_id"].nunique(), "n_event": int((gone["event"] != CENSORED).sum())}
+    left = pd.DataFrame({"reason": [REFERRED_LATE], **{name: [n] for name, n in counts.items()}})
+    exclusions = pd.concat([outcome.exclusions, left.astype(dict.fromkeys(counts, "Int64"))], ignore_index=True)
+    return outcome.with_rows(outcome.frame[~late], design=INCIDENT, exclusions=exclusions)
 
 
 def refuse_unready(outcome: TimeToEvent, groups: Groups) -> None:
