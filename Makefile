@@ -39,11 +39,12 @@ check: $(STAMP)  ## format, lint, types, who imports whom, lock in step, tree cl
 notebooks: $(STAMP)  ## Jupyter Lab in notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
-data: $(STAMP)  ## write data/synthetic anew
+data: $(STAMP)  ## write data/synthetic anew, byte for byte
 	$(BIN)/aih-outcomes simulate data/synthetic
 
-truth: $(STAMP)  ## compute the truth of the synthetic cohort anew
-	$(BIN)/python -m aih_outcomes.simulate.truth
+truth: $(STAMP)  ## count the truth behind the synthetic cohort and its calibration anew (4 minutes)
+	$(BIN)/python -m aih_outcomes.simulate.truth data/synthetic/truth.json
+	$(BIN)/python -m aih_outcomes.simulate.calibration data/synthetic/calibration.csv
 
 lock: $(STAMP)  ## resolve the dependencies anew, keeping what still fits (all to their newest: ARGS=--upgrade)
 	$(BIN)/python tools/lock.py write $(ARGS)

@@ -6,8 +6,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+
 from aih_outcomes.errors import PlanError
 from aih_outcomes.report import build_report
+
+pytestmark = pytest.mark.slow
 
 PLAN = """
 title = "A tiny study"

@@ -12,13 +12,40 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 
-from aih_outcomes.disclosure import hidden_mark
-from aih_outcomes.figures.canvas import open_axes, remember_frame, say_nothing, style_of, wrap_to
-from aih_outcomes.figures.style import BAND_ALPHA, BLACK, DARK, FLOW_ALPHA, GroupStyle, bundled_font, ink, styles_of
+from aih_outcomes.disclosure import explain_hidden, hidden_mark
+from aih_outcomes.figures.canvas import (
+    open_axes,
+    remember_frame,
+    say_nothing,
+    settle,
+    style_of,
+    width_of,
+    wrap_to,
+)
+from aih_outcomes.figures.style import (
+    DARK,
+    FLOW_ALPHA,
+    POINTS_PER_INCH,
+    GroupStyle,
+    bundled_font,
+    ink,
+    is_light,
+    styles_of,
+)
 
 LAST_STATES = ("undetermined", "not evaluable")  # at the bottom, whatever the order
 BAR = 0.2  # width of a node, in steps between visits
-GAP = 3.4  # between nodes, mm of a panel 90 mm high
+GAP = 3.4  # between nodes, mm of a panel 90 mm high: room for one number
+NAME_WIDTH = 92.0  # points for a name beside the last nodes
+LIFT = 1.5  # points between a thin node and its number
+
+
+GROUND = {
+    "boxstyle": "round,pad=0.12",
+    "facecolor": "white",
+    "edgecolor": "none",
+    "alpha": 0.85,
+}  # under words on flows
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +82,7 @@ def draw_alluvial(flows: pd.DataFrame, *, ax: Axes | None = None, order: Sequenc
     nodes = _nodes(flows, times, states, share_of_gap=GAP / 90)
     styles = styles_of(states)
     _draw_flows(ax, shown, times, states, nodes, styles)
-    _draw_nodes(ax, times, nodes, styles, hidden_mark(flows))
+    _draw_nodes(ax, times, nodes, styles)
     highest = max(node.bottom + node.height for node in nodes.values())
     ax.set(xlim=(-BAR, len(times) - 1 + BAR), ylim=(0, highest), yticks=[])
     ax.set_xticks(range(len(times)), times)
@@ -63,20 +90,27 @@ def draw_alluvial(flows: pd.DataFrame, *, ax: Axes | None = None, order: Sequenc
     for spine in ax.spines.values():
         spine.set_visible(False)
     _write_states(ax, times, nodes, styles)
-    if flows["n"].isna().any():
-        size = style_of(ax).small
-        ax.annotate(
-            "Flows of too few patients to be shown are not drawn.",
-            (0, 0),
-            (0, -2.6 * size),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            va="top",
-            color=DARK,
-            annotation_clip=False,
-            fontproperties=bundled_font(size),
-        )
+    _write_below(ax, flows)
+    settle(ax)
+    _write_counts(ax, times, nodes, styles, hidden_mark(flows))
     return ax
+
+
+def _write_below(ax: Axes, flows: pd.DataFrame) -> None:
+    """Say under the axes what is not drawn, and how hidden counts are written."""
+    size = style_of(ax).small
+    not_drawn = "Flows of too few patients to be shown are not drawn." if flows["n"].isna().any() else ""
+    ax.annotate(
+        " ".join(filter(None, (not_drawn, explain_hidden(flows)))),
+        (0, 0),
+        (0, -2.6 * size),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="top",
+        color=DARK,
+        annotation_clip=False,
+        fontproperties=bundled_font(size),
+    )
 
 
 def _times(flows: pd.DataFrame) -> list[str]:
@@ -159,7 +193,7 @@ def _draw_flows(
             PathPatch(
                 _ribbon(x0, x1, top0, top1, n),
                 facecolor=styles[state].colour,
-                alpha=BAND_ALPHA if styles[state].colour == BLACK else FLOW_ALPHA,
+                alpha=FLOW_ALPHA,
                 edgecolor="none",
                 zorder=2,
             )
@@ -186,35 +220,40 @@ def _ribbon(x0: float, x1: float, top0: float, top1: float, n: float) -> Path:
     return Path(corners, [Path.MOVETO, curve, curve, curve, line, curve, curve, curve, Path.CLOSEPOLY])
 
 
-def _draw_nodes(
-    ax: Axes, times: list[str], nodes: dict[tuple[str, str], _Node], styles: dict[str, GroupStyle], mark: str
-) -> None:
-    style = style_of(ax)
+def _draw_nodes(ax: Axes, times: list[str], nodes: dict[tuple[str, str], _Node], styles: dict[str, GroupStyle]) -> None:
     for (time, state), node in nodes.items():
-        x = times.index(time)
-        colour = styles[state].colour
+        look = styles[state]
+        corner = (times.index(time) - BAR / 2, node.bottom)
         ax.add_patch(
             Rectangle(
-                (x - BAR / 2, node.bottom),
-                BAR,
-                node.height,
-                facecolor=colour,
-                edgecolor="white",
-                linewidth=0.5,
-                zorder=3,
+                corner, BAR, node.height, facecolor=look.colour, edgecolor=look.edge, linewidth=0.5, zorder=3,
+                visible=node.height > 0,
             )
-        )
-        text = mark if node.n is None else f"{node.n}"
-        ax.text(
-            x,
-            node.bottom + node.height / 2,
-            text,
+        )  # fmt: skip
+
+
+def _write_counts(
+    ax: Axes, times: list[str], nodes: dict[tuple[str, str], _Node], styles: dict[str, GroupStyle], mark: str
+) -> None:
+    """Write how many are in each node: inside it, or in the gap above it where it is too thin."""
+    size = style_of(ax).small
+    unit = ax.get_window_extent().height / ax.figure.dpi * POINTS_PER_INCH / ax.get_ylim()[1]
+    for (time, state), node in nodes.items():
+        colour = styles[state].colour
+        is_inside = node.height * unit >= 1.1 * size
+        on_bar = DARK if is_light(colour) else "white"
+        y, lift = (node.height / 2, 0.0) if is_inside else (node.height, LIFT if node.height else -size / 2)
+        ax.annotate(
+            mark if node.n is None else f"{node.n}",
+            (times.index(time), node.bottom + y),
+            (0, lift),
+            textcoords="offset points",
             ha="center",
-            va="center",
+            va="center" if is_inside else "baseline",
             zorder=5,
-            color="white",
-            fontproperties=bundled_font(style.small, bold=True),
-            path_effects=[_outline(ink(colour))],
+            annotation_clip=False,
+            color=on_bar if is_inside else ink(colour),
+            fontproperties=bundled_font(size, bold=True),
         )
 
 
@@ -227,19 +266,19 @@ def _write_states(
 ) -> None:
     """Name each state beside its last node on the right; those of the first visit on the left."""
     size = style_of(ax).small
+    between = width_of(ax) / (len(times) - 1 + 2 * BAR) * (1 - BAR) - 2 * size if len(times) > 1 else NAME_WIDTH
     last = {state: time for time in times for (t, state) in nodes if t == time}
     named = [(times[0], state, "right") for (t, state) in nodes if t == times[0] and len(times) > 1]
     named += [(time, state, "left") for state, time in last.items() if (time, state, "right") not in named]
     for time, state, align in named:
         node = nodes[time, state]
-        is_edge = time in (times[0], times[-1])
+        room = {times[0]: 42.0, times[-1]: NAME_WIDTH}.get(time, min(between, 62.0)) * size / 7
         x = times.index(time) + (BAR / 2 if align == "left" else -BAR / 2)
-        words = wrap_to(state, 62 if is_edge else 42, size)
-        shift = 3.5 if align == "left" else -3.5
+        is_over_flows = time not in (times[0], times[-1])
         ax.annotate(
-            words,
+            wrap_to(state, room, size, bold=True),
             (x, node.bottom + node.height / 2),
-            (shift, 0),
+            (4 if align == "left" else -4, 0),
             textcoords="offset points",
             ha=align,
             va="center",
@@ -248,5 +287,6 @@ def _write_states(
             zorder=6,
             multialignment=align,
             fontproperties=bundled_font(size, bold=True),
+            bbox=GROUND if is_over_flows else None,
             path_effects=[_outline("white")],
         )

@@ -138,12 +138,12 @@ def say_left_out(frame: pd.DataFrame) -> str:
     return f"Not shown (fewer than 10 patients): {', '.join(names)}" if names else ""
 
 
-def wrap_to(text: str, width: float, size: float) -> str:
+def wrap_to(text: str, width: float, size: float, *, bold: bool = False) -> str:
     """Break ``text`` into lines of at most ``width`` points at ``size``, measured in the bundled font."""
     lines: list[str] = []
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and measure(longer, size)[0] <= width:
+        if lines and measure(longer, size, bold=bold)[0] <= width:
             lines[-1] = longer
         else:
             lines.append(word)
@@ -153,6 +153,20 @@ def wrap_to(text: str, width: float, size: float) -> str:
 def settle(ax: Axes) -> None:
     """Lay the figure out, so that places on the page can be asked for."""
     figure_of(ax).draw_without_rendering()
+
+
+def give_back(ax: Axes, wanted: float) -> None:
+    """Make a figure with one panel only lower, so that the panel is ``wanted`` points high: no empty paper below.
+
+    Beside other panels, or where the panel is not higher than that, nothing changes.
+    """
+    figure = figure_of(ax)
+    settle(ax)
+    spare = ax.get_window_extent().height / figure.dpi * POINTS_PER_INCH - wanted
+    if spare > 0 and len(figure.axes) == 1:
+        width, height = (float(side) for side in figure.get_size_inches())
+        figure.set_size_inches(width, height - spare / POINTS_PER_INCH)
+        settle(ax)
 
 
 def width_of(ax: Axes) -> float:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from aih_outcomes.disclosure import hidden_mark
+from aih_outcomes.disclosure import explain_hidden, hidden_mark
 from aih_outcomes.figures.canvas import (
     NOTHING,
     open_axes,
@@ -21,7 +21,7 @@ from aih_outcomes.figures.canvas import (
     wrap_to,
 )
 from aih_outcomes.figures.placement import LineLabel, place_labels, points_from
-from aih_outcomes.figures.risk_table import LEADING, count_patients, draw_risk_table
+from aih_outcomes.figures.risk_table import LATE_ENTRY, LEADING, count_patients, draw_risk_table, enters_late
 from aih_outcomes.figures.scales import plain, time_ticks
 from aih_outcomes.figures.style import BAND_ALPHA, DARK, GroupStyle, bundled_font, styles_of
 
@@ -66,7 +66,9 @@ def draw_survival(
     down = draw_risk_table(
         ax, {n: curves[n] for n in drawn}, styles, ticks, hidden=hidden_mark(tidy), is_cut="time_grid" in tidy.attrs
     )
-    _write_around(ax, ". ".join(filter(None, (_split_label(tidy)[1], note))), say_left_out(tidy), down)
+    _write_above(ax, note, _split_label(tidy)[1])
+    late = LATE_ENTRY if any(enters_late(curve) for curve in drawn.values()) else ""
+    _write_below(ax, (late, explain_hidden(tidy), say_left_out(tidy)), down)
     settle(ax)
     place_labels(
         ax, [_label_of(name, curves[name], drawn[name], styles[name]) for name in drawn], size=style_of(ax).small
@@ -138,34 +140,41 @@ def _split_label(tidy: pd.DataFrame) -> tuple[str, str]:
     return name, caution[:1].upper() + caution[1:]
 
 
-def _write_around(ax: Axes, note: str, left_out: str, down: float) -> None:
-    """Write the note above the axes and the groups left out below the risk table, in lines of the figure's width."""
-    style = style_of(ax)
-    width = width_of(ax)
-    font = bundled_font(style.small)
-    if note:
-        ax.annotate(
-            wrap_to(note, width, style.small),
-            (0, 1),
-            (0, 5),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            va="bottom",
-            color=DARK,
-            fontproperties=font,
-            annotation_clip=False,
-        )
-    if left_out:
-        ax.text(
-            -5.2 * style.small,
-            -down,
-            wrap_to(left_out, width * 1.15, style.small),
-            va="top",
-            color=DARK,
-            transform=points_from(ax),
-            fontproperties=font,
-            linespacing=LEADING,
-        )
+def _write_above(ax: Axes, note: str, caution: str) -> None:
+    """Write the note above the axes, and in bold above it what a reader must know before the curves."""
+    small = style_of(ax).small
+    lines = wrap_to(note, width_of(ax), small) if note else ""
+    up = 5.0
+    for words, bold in ((lines, False), (caution, True)):
+        if words:
+            ax.annotate(
+                words,
+                (0, 1),
+                (0, up),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                va="bottom",
+                color=DARK,
+                fontproperties=bundled_font(small, bold=bold),
+                annotation_clip=False,
+            )
+            up += (words.count("\n") + 1) * LEADING * small + 1
+
+
+def _write_below(ax: Axes, sentences: tuple[str, ...], down: float) -> None:
+    """Write below the risk table what its numbers mean and which groups are left out, in the figure's width."""
+    small = style_of(ax).small
+    lines = [wrap_to(words, width_of(ax) * 1.15, small) for words in sentences if words]
+    ax.text(
+        -5.2 * small,
+        -down,
+        "\n".join(lines),
+        va="top",
+        color=DARK,
+        transform=points_from(ax),
+        fontproperties=bundled_font(small),
+        linespacing=LEADING,
+    )
 
 
 def _strata(tidy: pd.DataFrame) -> pd.Series:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from aih_outcomes.disclosure import explain_hidden, hidden_mark
-from aih_outcomes.figures.canvas import open_axes, remember_frame, say_nothing, settle, style_of, wrap_to
+from aih_outcomes.figures.canvas import give_back, open_axes, remember_frame, say_nothing, settle, style_of, wrap_to
 from aih_outcomes.figures.style import AXIS_LINE, DARK, POINTS_PER_INCH, bundled_font
 
 PAD = 4.5  # points between a box and its words
@@ -35,14 +35,15 @@ def draw_flow_chart(exclusions: pd.DataFrame, *, ax: Axes | None = None, noun: s
     exclusions : ``step, reason, n``, optional ``n_event`` (printed where known, shown and not 0); rows in order. A row
         without a reason is a box: how many are left at that step. Rows with a reason are those who leave after the
         box above them. A missing n is hidden
-    ax : axes of final size; default a figure of one and a half columns, as high as needed
+    ax : axes of final size, alone in their figure they give back the height they do not need; default a figure of one
+        and a half columns, as high as needed
     noun : what ``n_event`` counts, e.g. ``transplants or deaths``
     """
     width = 140 / MM_PER_POINT
     stages = _stages(exclusions, noun)
     size = style_of(ax).text if ax is not None else 7.5
     footnote = explain_hidden(exclusions)
-    needed = sum(_height(s, width, size) + BETWEEN for s in stages) - BETWEEN + 2 * size * bool(footnote)
+    needed = _needed(stages, width, size, footnote)
     ax = open_axes(ax, width="one_and_half", height_mm=min(max(needed, 60.0) * MM_PER_POINT + 6, 225))
     remember_frame(ax, exclusions)
     for spine in ax.spines.values():
@@ -51,14 +52,20 @@ def draw_flow_chart(exclusions: pd.DataFrame, *, ax: Axes | None = None, noun: s
     if not stages:
         return say_nothing(ax, "nothing to show: no patients")
     settle(ax)
-    box = ax.get_window_extent()
     scale = POINTS_PER_INCH / ax.figure.dpi
-    wide, high = box.width * scale, max(box.height * scale, needed)
-    ax.set(xlim=(0, wide), ylim=(-high, 0))
-    _draw_stages(ax, stages, wide, size)
+    wide = ax.get_window_extent().width * scale
+    needed = _needed(stages, wide, size, footnote)
+    give_back(ax, needed)
+    ax.set(xlim=(0, wide), ylim=(-max(ax.get_window_extent().height * scale, needed), 0))
+    end = _draw_stages(ax, stages, wide, size)
     small = style_of(ax).small
-    ax.text(0, -high, footnote, va="bottom", color=DARK, fontproperties=bundled_font(small))
+    ax.text(0, end - size, footnote, va="top", color=DARK, fontproperties=bundled_font(small))
     return ax
+
+
+def _needed(stages: list[_Stage], width: float, size: float, footnote: str) -> float:
+    """Points from the top of the first box to the end of the last, or of the footnote."""
+    return sum(_height(s, width, size) + BETWEEN for s in stages) - BETWEEN + 2 + 2.6 * size * bool(footnote)
 
 
 def _stages(exclusions: pd.DataFrame, noun: str) -> list[_Stage]:
@@ -72,7 +79,9 @@ def _stages(exclusions: pd.DataFrame, noun: str) -> list[_Stage]:
             if is_box:
                 continue
         last = stages[-1]
-        stages[-1] = _Stage(last.left, "\n".join(filter(None, [last.right, f"{row['reason']}: {number}"])))
+        reason = str(row["reason"])
+        reason = reason[:1].upper() + reason[1:]
+        stages[-1] = _Stage(last.left, "\n".join(filter(None, [last.right, f"{reason}: {number}"])))
     return stages
 
 
@@ -100,13 +109,14 @@ def _box_height(text: str, size: float) -> float:
     return (text.count("\n") + 1) * size * LINE + 2 * PAD
 
 
-def _draw_stages(ax: Axes, stages: list[_Stage], width: float, size: float) -> None:
-    y, middle = -1.0, LEFT_SHARE * width / 2
+def _draw_stages(ax: Axes, stages: list[_Stage], width: float, size: float) -> float:
+    """Draw the boxes from the top down; return where the last one ends."""
+    y, end, middle = -1.0, -1.0, LEFT_SHARE * width / 2
     for number, stage in enumerate(stages):
         left = _wrapped(stage.left, LEFT_SHARE, width, size, hang=False)
         bottom = y - _box_height(left, size)
         _draw_box(ax, 0, y, LEFT_SHARE * width, left, size, bold=True)
-        following = bottom - BETWEEN
+        following, end = bottom - BETWEEN, bottom
         if stage.right:
             right = _wrapped(stage.right, RIGHT_SHARE, width, size, hang=True)
             high = _box_height(right, size)
@@ -114,11 +124,13 @@ def _draw_stages(ax: Axes, stages: list[_Stage], width: float, size: float) -> N
                 ax, (1 - RIGHT_SHARE) * width, following + BETWEEN / 2, RIGHT_SHARE * width, right, size, bold=False
             )
             across = following + BETWEEN / 2 - high / 2
+            end = min(end, following + BETWEEN / 2 - high)
             _draw_arrow(ax, (middle, across), ((1 - RIGHT_SHARE) * width, across))
             following -= high
         if number < len(stages) - 1:
             _draw_arrow(ax, (middle, bottom), (middle, following))
         y = following
+    return end
 
 
 def _draw_box(ax: Axes, x: float, y: float, width: float, text: str, size: float, *, bold: bool) -> None:

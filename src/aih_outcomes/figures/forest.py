@@ -10,17 +10,28 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from aih_outcomes.disclosure import explain_hidden, hidden_mark
-from aih_outcomes.figures.canvas import measure, open_axes, remember_frame, say_nothing, style_of
-from aih_outcomes.figures.scales import RATIO_TICKS, log_ticks, plain, thin_out
-from aih_outcomes.figures.style import BLACK, DARK, DATA_LINE, GREY, GRID_LINE, bundled_font
+from aih_outcomes.figures.canvas import give_back, measure, open_axes, remember_frame, say_nothing, style_of
+from aih_outcomes.figures.scales import RATIO_TICKS, plain, thin_out
+from aih_outcomes.figures.style import (
+    BLACK,
+    DARK,
+    DATA_LINE,
+    GREY,
+    GRID_LINE,
+    MM_PER_INCH,
+    POINTS_PER_INCH,
+    bundled_font,
+)
 
 Numbers = NDArray[np.float64]
 NOT_ESTIMABLE = "not estimable"
-LOWEST, HIGHEST = 1 / 16, 16.0  # beyond these an interval ends in an arrow
+LOWEST, HIGHEST = 0.05, 20.0  # beyond these an interval ends in an arrow
 USUAL = (0.25, 4.0)
+AROUND = 1.06  # the axis goes a little beyond its first and last tick or interval
 Z95 = 1.959963984540054
 SQUARE = (2.6, 6.5)  # side of the squares with least and most information, points
 ROW_MM, FOOT_MM = 5.2, 16.0
+ABOVE, BELOW = 1.6, 0.7  # rows above the first heading and below the last row
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +49,14 @@ def draw_forest(
 ) -> Axes:
     """Draw a square (by information) and an interval per row, with n, events and the estimate in words.
 
+    Axes that are alone in their figure give back the height that the rows do not need.
+
     Parameters
     ----------
     tidy : ``label, design, term, n, n_event, estimate`` (hazard ratio), ``conf_low, conf_high, biased`` (bool); rows
         are grouped by ``design``, in order of appearance; an estimate that is missing is printed as not estimable; of
-        several measures (``measure``) the hazard ratios are drawn
+        several measures (``measure``) the hazard ratios are drawn; with ``n_reference, n_event_reference`` both sides
+        of a contrast are counted
     ax : axes of final size; default a figure of one and a half columns
     x_label : words under the axis
     """
@@ -53,25 +67,24 @@ def draw_forest(
     remember_frame(ax, tidy)
     if tidy.empty:
         return say_nothing(ax, "nothing to show")
-    ticks = _dress_axis(ax, tidy, lines, x_label)
+    limits = _dress_axis(ax, tidy, lines, x_label)
     sizes = _sides(tidy) * style_of(ax).scale
     for line in lines:
         if line.row >= 0:
-            _draw_row(ax, tidy.iloc[line.row], line, float(sizes[line.row]), (ticks[0], ticks[-1]))
-    _write_columns(ax, tidy, lines)
-    if explain_hidden(tidy):
-        ax.annotate(
-            explain_hidden(tidy),
-            (0.5, 0),
-            (0, -4.4 * style_of(ax).text),
-            xycoords="axes fraction",
-            va="top",
-            textcoords="offset points",
-            ha="center",
-            color=DARK,
-            annotation_clip=False,
-            fontproperties=bundled_font(style_of(ax).small),
-        )
+            _draw_row(ax, tidy.iloc[line.row], line, float(sizes[line.row]), limits)
+    start = _write_columns(ax, tidy, lines)
+    ax.annotate(
+        explain_hidden(tidy),
+        (0, 0),
+        (start, -4.4 * style_of(ax).text),
+        xycoords="axes fraction",
+        va="top",
+        textcoords="offset points",
+        color=DARK,
+        annotation_clip=False,
+        fontproperties=bundled_font(style_of(ax).small),
+    )
+    give_back(ax, (ABOVE - lines[-1].y + BELOW) * ROW_MM / MM_PER_INCH * POINTS_PER_INCH * style_of(ax).small / 7)
     return ax
 
 
@@ -92,18 +105,21 @@ def _lines(tidy: pd.DataFrame) -> list[_Line]:
     return lines
 
 
-def _dress_axis(ax: Axes, tidy: pd.DataFrame, lines: list[_Line], x_label: str) -> list[float]:
+def _dress_axis(ax: Axes, tidy: pd.DataFrame, lines: list[_Line], x_label: str) -> tuple[float, float]:
+    """Dress the axis and draw its reference line and what is hatched; return its ends."""
     style = style_of(ax)
     ends = np.concatenate([tidy[c].astype(float).to_numpy() for c in ("estimate", "conf_low", "conf_high")])
     ends = np.clip(ends[np.isfinite(ends) & (ends > 0)], LOWEST, HIGHEST)
-    ticks = log_ticks(min([USUAL[0], *ends]), max([USUAL[1], *ends]), RATIO_TICKS)
+    limits = (min([USUAL[0], *ends]) / AROUND, max([USUAL[1], *ends]) * AROUND)
     ax.set_xscale("log")
-    ax.set(xlim=(ticks[0], ticks[-1]), ylim=(lines[-1].y - 0.7, 1.6), yticks=[], xlabel=x_label)
-    labelled = thin_out(ticks, 1.0)
+    ax.set(xlim=limits, ylim=(lines[-1].y - BELOW, ABOVE), yticks=[], xlabel=x_label)
+    labelled = thin_out([tick for tick in RATIO_TICKS if limits[0] <= tick <= limits[1]], 1.0)
     ax.set_xticks(labelled, [plain(tick) for tick in labelled])
     ax.set_xticks([], minor=True)
     ax.spines["left"].set_visible(False)
-    ax.plot([1, 1], [lines[-1].y - 0.7, 0.6], color=BLACK, linewidth=0.7 * style.scale, linestyle=(0, (4, 2)), zorder=1)
+    ax.plot(
+        [1, 1], [lines[-1].y - BELOW, 0.6], color=BLACK, linewidth=0.7 * style.scale, linestyle=(0, (4, 2)), zorder=1
+    )
     for line in lines:
         if line.is_biased and line.row >= 0:
             ax.axhspan(
@@ -116,7 +132,7 @@ def _dress_axis(ax: Axes, tidy: pd.DataFrame, lines: list[_Line], x_label: str) 
                 zorder=0,
                 hatch_linewidth=GRID_LINE,
             )
-    return ticks
+    return limits
 
 
 def _sides(tidy: pd.DataFrame) -> Numbers:
@@ -154,16 +170,17 @@ def _draw_row(ax: Axes, row: pd.Series, line: _Line, side: float, limits: tuple[
         )
 
 
-def _write_columns(ax: Axes, tidy: pd.DataFrame, lines: list[_Line]) -> None:
-    """Write labels, n and events left of the axes and the estimate right of it, by measured widths."""
+def _write_columns(ax: Axes, tidy: pd.DataFrame, lines: list[_Line]) -> float:
+    """Write labels, n and events left of the axes and the estimate right of it, by measured widths.
+
+    Returns where the labels begin, in points from the axes.
+    """
     size = style_of(ax).small
     gap = 1.3 * size
     rows = {line.row: line for line in lines if line.row >= 0}
     mark = hidden_mark(tidy)
     names = {r: _name_of(tidy.iloc[r]) for r in rows}
-    counts = {
-        c: {r: mark if pd.isna(tidy[c].iloc[r]) else str(int(tidy[c].iloc[r])) for r in rows} for c in ("n", "n_event")
-    }
+    counts = {c: {r: _counted(tidy.iloc[r], c, mark) for r in rows} for c in ("n", "n_event")}
     words = {r: in_words(tidy.iloc[r]) + (" biased" if rows[r].is_biased else "") for r in rows}
     wide = {
         c: max(measure(text, size)[0] for text in [*texts.values(), head])
@@ -183,6 +200,13 @@ def _write_columns(ax: Axes, tidy: pd.DataFrame, lines: list[_Line]) -> None:
         _write(ax, 0, end_n, line.y, counts["n"][line.row], "right")
         _write(ax, 0, end_event, line.y, counts["n_event"][line.row], "right")
         _write(ax, 1, gap, line.y, words[line.row], "left")
+    return start
+
+
+def _counted(row: pd.Series, column: str, mark: str) -> str:
+    """Write ``110``, or ``110 vs 125`` where the reference is counted too."""
+    counts = [row[c] for c in (column, f"{column}_reference") if c in row.index]
+    return " vs ".join(mark if pd.isna(count) else str(int(count)) for count in counts)
 
 
 def _name_of(row: pd.Series) -> str:
@@ -211,4 +235,5 @@ def _write(ax: Axes, side: int, x: float, y: float, text: str, align: str, *, bo
         color=DARK,
         annotation_clip=False,
         fontproperties=bundled_font(style_of(ax).small, bold=bold),
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8} if bold else None,
     )

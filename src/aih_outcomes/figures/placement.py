@@ -22,7 +22,7 @@ GAP = 2.5  # points between a line and its words
 STEP = 1.5  # points between the places at which a line is felt
 AWAY = (GAP, 9.0, 18.0, 27.0)  # points from the line at which words are tried
 ALONG = np.linspace(1.0, 0.1, 19)  # where along its line a label is tried: the end first
-OUTSIDE, ON_WORDS, ON_LINE, NEAR_ANOTHER, PER_STEP = 1e6, 400.0, 20.0, 70.0, 1.0
+OUTSIDE, ON_WORDS, ON_LINE, NEARER_ANOTHER, NEAR_ANOTHER, PER_STEP = 1e6, 400.0, 20.0, 70.0, 12.0, 1.0
 TOO_BAD = 60.0  # a label that costs more would lie on a line or beside another's
 
 
@@ -96,7 +96,7 @@ def _candidates(path: Numbers, share: float, extent: Numbers, bounds: Numbers) -
     """Return boxes above and below a place of the line, ending there, within the left and right edge."""
     anchor = path[int(share * (len(path) - 1))]
     width, height = extent
-    left = min(max(anchor[0] - width, bounds[0] + GAP), bounds[2] - width)
+    left = min(max(anchor[0] - width, bounds[0] + GAP), bounds[2] - GAP - width)
     under = path[(path[:, 0] >= left) & (path[:, 0] <= left + width)]
     top, bottom = (under[:, 1].max(), under[:, 1].min()) if len(under) else (anchor[1], anchor[1])
     boxes = []
@@ -122,7 +122,9 @@ def _cost(
         inside = ((path > box[:2] - 1) & (path < box[2:] + 1)).all(axis=1)
         cost += ON_LINE * float(inside.sum())
     away = [_distance(box, path) for path in paths]
-    cost += NEAR_ANOTHER * sum(other < 1.5 * away[own] + GAP for n, other in enumerate(away) if n != own)
+    for other in away[:own] + away[own + 1 :]:
+        if other < 1.5 * away[own] + GAP:  # where lines lie on each other, the side and the colour tell them apart
+            cost += NEAR_ANOTHER if other > away[own] + 0.5 else NEARER_ANOTHER
     return cost
 
 

@@ -15,6 +15,7 @@ from aih_outcomes.figures.placement import points_from
 from aih_outcomes.figures.style import DARK, GroupStyle, bundled_font, ink
 
 UNKNOWN = "–"
+LATE_ENTRY = "Some patients are first seen later (late entry): the numbers at risk can rise."
 LEADING = 1.32  # line height as a multiple of the text size
 
 

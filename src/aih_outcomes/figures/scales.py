@@ -10,7 +10,7 @@ DAYS_PER_MONTH = 365.25 / 12
 DAYS_PER_YEAR = 365.25
 MONTHS = (0, 1, 3, 6, 12)
 ULN_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
-RATIO_TICKS = tuple(2.0**power for power in range(-6, 7))
+RATIO_TICKS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 10, 20)
 
 
 def time_ticks(end: float, unit: str) -> list[float]:
@@ -29,6 +29,8 @@ def time_ticks(end: float, unit: str) -> list[float]:
         ticks = list(np.arange(0, end + 1e-9, 0.25 if end <= 1 else 0.5))
     elif end <= 6:
         ticks = list(range(math.ceil(end) + 1))
+    elif 7 <= end < 10:
+        ticks = [0, 2, 4, 6, 8]  # with 5 as the last the longer half would have none
     else:
         ticks = [0, 1, 2, *range(5, math.ceil(end) + 1, 5)] if end <= 16 else list(range(0, math.ceil(end) + 1, 5))
     return [float(tick) for tick in ticks if tick <= end + 1e-9]
@@ -41,13 +43,13 @@ def log_ticks(low: float, high: float, candidates: tuple[float, ...]) -> list[fl
     return [tick for tick in candidates if below[-1] <= tick <= above[0]]
 
 
-def thin_out(ticks: list[float], keep: float, *, most: int = 6) -> list[float]:
+def thin_out(ticks: list[float], keep: float, *, most: int = 7) -> list[float]:
     """Return every second tick, ``keep`` among them, where there are more than ``most``.
 
     Examples
     --------
-    >>> thin_out([0.0625, 0.125, 0.25, 0.5, 1, 2, 4], 1)
-    [0.0625, 0.25, 1, 4]
+    >>> thin_out([0.05, 0.1, 0.25, 0.5, 1, 2, 4, 10], 1)
+    [0.05, 0.25, 1, 4]
     """
     return ticks[ticks.index(keep) % 2 :: 2] if len(ticks) > most else ticks
 

@@ -33,6 +33,7 @@ AXIS_LINE = 0.6
 GRID_LINE = 0.4
 DATA_LINE = 1.15
 READABLE = 4.5  # contrast of text to its ground, WCAG 2.1 AA
+EQUAL_CONTRAST = 0.3  # luminance above which dark words stand out better than white ones, with a bias to white
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,13 @@ class JournalStyle:
 
 @dataclass(frozen=True, slots=True)
 class GroupStyle:
-    """How one group is drawn, wherever it appears: colour, line and marker."""
+    """How one group is drawn, wherever it appears: colour, line and marker, and the outline of its areas."""
 
     colour: str
     line: LineStyle
     marker: str
     weight: float = DATA_LINE
+    edge: str = "white"
 
 
 # Okabe-Ito and, for the in-between states, darker neighbours; told apart in grey by line and marker.
@@ -81,6 +83,9 @@ GROUP_STYLES: Mapping[str, GroupStyle] = MappingProxyType(
         "Not evaluable": GroupStyle(GREY, (0, (2, 2)), "d"),
         "Undetermined": GroupStyle("#B3B3B3", (0, (1, 2.5)), "h"),
         "All patients": GroupStyle(BLACK, "-", "o", 1.0),
+        "Start of treatment": GroupStyle("#CFCFCF", "-", "8"),
+        "Transplant or death": GroupStyle("#1A1A1A", (0, (4, 1, 1, 1)), "*"),
+        "No longer followed": GroupStyle("#EDEDED", (0, (1, 3.5)), "<", edge=DARK),
     }
 )
 # What the words also begin with in the project's frames.
@@ -164,6 +169,29 @@ def _luminance(rgb: tuple[float, float, float]) -> float:
     """Relative luminance of sRGB (WCAG 2.1)."""
     linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in rgb]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def is_light(colour: str) -> bool:
+    """Say whether dark words on ``colour`` are easier to read than white ones.
+
+    Examples
+    --------
+    >>> is_light("#E69F00"), is_light("#0072B2")
+    (True, False)
+    """
+    return _luminance(to_rgb(colour)) > EQUAL_CONTRAST
+
+
+def mix_with_white(colour: str, share: float) -> str:
+    """Return the opaque colour that ``colour`` with this share of ink has on white.
+
+    Examples
+    --------
+    >>> mix_with_white("#000000", 0.25)
+    '#bfbfbf'
+    """
+    red, green, blue = (1 - share * (1 - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 @cache

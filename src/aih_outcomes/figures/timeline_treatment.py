@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from aih_outcomes.figures.canvas import measure, style_of
-from aih_outcomes.figures.placement import points_above
+from aih_outcomes.figures.placement import points_above, points_from
 from aih_outcomes.figures.scales import plain
-from aih_outcomes.figures.style import AXIS_LINE, BLACK, DARK, POINTS_PER_INCH, bundled_font, ink
+from aih_outcomes.figures.style import AXIS_LINE, BLACK, DARK, POINTS_PER_INCH, bundled_font, ink, mix_with_white
 
 STEROID, DRUG, MATCHED = "#C9C9C9", "#5B8DB0", "#009E73"
-BAR_ALPHA = 0.6  # words on a bar stay readable, also in grey
+BAR_SHARE = 0.6  # words on a bar stay readable, also in grey
+APART = 8.0  # points between words in one row: closer they read as one sentence
 MARKS = {"biopsy": "v", "gene": "*", "event": "|"}
 
 
@@ -41,7 +43,14 @@ def draw_doses(ax: Axes, treatments: pd.DataFrame, end: float) -> None:
     ticks = [tick for tick in ticks if tick <= highest]
     ax.set_yticks(ticks, [plain(tick) for tick in ticks])
     ax.spines["left"].set_bounds(0, highest)
-    names = " / ".join(dict.fromkeys(steroid["drug"].astype(str))) or "steroid"
+    _name_steroid(ax, " / ".join(dict.fromkeys(steroid["drug"].astype(str))) or "steroid")
+    low, high = ax.get_ylim()
+    ax.set_ylabel("mg/kg/day", y=(highest / 2 - low) / (high - low))
+
+
+def _name_steroid(ax: Axes, names: str) -> None:
+    """Name the filled steps at the top right, behind a piece of them."""
+    size = style_of(ax).small
     ax.annotate(
         names,
         (1, 1),
@@ -51,11 +60,13 @@ def draw_doses(ax: Axes, treatments: pd.DataFrame, end: float) -> None:
         ha="right",
         va="top",
         color=DARK,
-        fontproperties=bundled_font(style.small, bold=True),
+        fontproperties=bundled_font(size, bold=True),
         zorder=6,
     )
-    low, high = ax.get_ylim()
-    ax.set_ylabel("mg/kg/day", y=(highest / 2 - low) / (high - low))
+    end = -measure(names, size, bold=True)[0] - 6
+    there = points_from(ax, (1, 1))
+    ax.add_patch(Rectangle((end - 15, -size - 1), 15, size, transform=there, color=STEROID, linewidth=0))
+    ax.add_line(Line2D([end - 15, end], [-1, -1], transform=there, color=DARK, linewidth=0.8))
 
 
 def _courses(treatments: pd.DataFrame, end: float) -> list[tuple[float, float, bool]]:
@@ -73,10 +84,10 @@ def _draw_bars(ax: Axes, bars: pd.DataFrame, y: float, height: float, end: float
     """Draw the courses of one drug in its lane; its name stands in the first bar, or after it where it is too short."""
     style = style_of(ax)
     is_matched = bool(bars["matched"].astype("boolean").fillna(False).any()) if "matched" in bars else False
-    colour = MATCHED if is_matched else DRUG
+    colour = mix_with_white(MATCHED if is_matched else DRUG, BAR_SHARE)  # opaque: no line of an event shines through
     courses = _courses(bars, end)
     for start, stop, is_ongoing in courses:
-        ax.barh(y, stop - start, height, left=start, color=colour, linewidth=0, zorder=2, alpha=BAR_ALPHA)
+        ax.barh(y, stop - start, height, left=start, color=colour, linewidth=0, zorder=2)
         if is_ongoing:
             ax.plot(stop, y, marker=">", markersize=4.5 * style.scale, color=colour, clip_on=False, zorder=3)
     start, stop, _ = courses[0]
@@ -95,6 +106,7 @@ def _draw_bars(ax: Axes, bars: pd.DataFrame, y: float, height: float, end: float
         annotation_clip=False,
         color=BLACK,
         fontproperties=bundled_font(style.small),
+        path_effects=None if is_inside else [withStroke(linewidth=2.2, foreground="white")],
     )
 
 
@@ -175,7 +187,7 @@ def place_words(marks: Sequence[float], widths: Sequence[float], left: float, ri
         tried = []
         for level, (shift, wanted) in itertools.product(range(len(marks)), enumerate((x - width / 2, x - width, x))):
             begin = min(max(wanted, left), right - width)
-            meets = any(r == level and begin < e + 3.5 and b < begin + width + 3.5 for b, e, r in placed.values())
+            meets = any(r == level and begin < e + APART and b < begin + width + APART for b, e, r in placed.values())
             through = sum(r < level and b - 1 < x < e + 1 for b, e, r in placed.values())
             under = sum(placed[i][2] > level and begin - 1 < marks[i] < begin + width + 1 for i in placed)
             cost = 1e6 * meets + 2 * level + 5 * (through + under) + 0.5 * (shift > 0)

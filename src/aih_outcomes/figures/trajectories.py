@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from aih_outcomes.disclosure import disclosed_policy, explain_hidden, hidden_mark
@@ -26,13 +27,16 @@ from aih_outcomes.figures.style import BLACK, DARK, GroupStyle, bundled_font, in
 
 Numbers = NDArray[np.float64]
 
-DODGE = 0.011  # of the axis, between groups at one visit
+DODGE = 0.013  # of the axis, between groups at one visit
 LONG_DAYS = 1200.0  # beyond this the axis is in years
 PANEL_MM, ROW_MM = 66.0, 7.5
 LEFT = -4.2  # where words under the axis begin, in text sizes from its left end
-
+FEW = 5  # a median of fewer patients is counted under the axis and not drawn
+VISIT_MONTHS = (0, 1, 2, 3, 6, 9, 12, 18, 24, 36)
 
 IN_ULN = "× ULN"
+FEW_WORDS = f"Medians of fewer than {FEW} patients are not drawn."
+IN_PRINT = (("10*9", "10⁹"), ("10*12", "10¹²"), ("log2", "log₂"))
 
 
 def draw_trajectories(
@@ -49,10 +53,10 @@ def draw_trajectories(
     Parameters
     ----------
     tidy : ``strata, time`` (days), ``n, estimate`` (median), ``conf_low, conf_high`` (quartiles); a line joins the
-        visits of a group, and breaks where one is suppressed
+        visits of a group, and breaks where one is suppressed; visits of fewer than 5 patients are counted only
     ax : axes of final size; default a figure of one and a half columns
     individuals : ``patient_id, strata, time, value``: thin lines; only where the plan's small-number rule is none
-    log : logarithmic axis
+    log : logarithmic axis; quantities that are logarithms already (``log2 …``) have a linear one
     y_label, since : words of the axes; multiples of ULN get a line at 1; ``since`` is ``tidy.attrs["time_zero"]`` where
         it is not given
 
@@ -66,19 +70,20 @@ def draw_trajectories(
     ax = open_axes(ax, width="one_and_half", height_mm=PANEL_MM + ROW_MM * max(len(names), 1))
     for frame in (tidy, *([individuals] if individuals is not None else [])):
         remember_frame(ax, frame)
-    shown = tidy[tidy["estimate"].notna()].sort_values("time", kind="stable")
+    tidy_by_time = tidy[~(tidy["n"] < FEW).fillna(False)].sort_values("time", kind="stable")
+    shown = tidy_by_time[tidy_by_time["estimate"].notna()]
     if shown.empty:
         return say_nothing(ax)
     styles = styles_of(names)
     _dress_axis(ax, shown, individuals, log=log, y_label=y_label, since=since or str(tidy.attrs.get("time_zero", "")))
     if individuals is not None:
         _draw_individuals(ax, individuals, styles)
-    tidy_by_time = tidy.sort_values("time", kind="stable")
     labels = [_draw_group(ax, tidy_by_time, name, styles[name], place, len(names)) for place, name in enumerate(names)]
     if reference is not None:
         _draw_reference(ax, reference)
     down = _write_counts(ax, tidy, names, styles)
-    for words in filter(None, (explain_hidden(tidy), say_left_out(tidy))):
+    few = FEW_WORDS if len(tidy_by_time) < len(tidy) else ""
+    for words in filter(None, (few, explain_hidden(tidy), say_left_out(tidy))):
         _write_left(ax, words, -down)
         down += LEADING * style_of(ax).small
     settle(ax)
@@ -106,23 +111,53 @@ def _dress_axis(
 ) -> None:
     end = float(shown["time"].max())
     unit, days = _unit(end)
-    ticks = time_ticks(end / days + 0.05, unit)
+    ticks = _visit_ticks(shown, end) if unit == "months" else time_ticks(end / days + 0.05, unit)
     ax.set_xlim(-0.04 * end, 1.04 * end)
     ax.set_xticks([tick * days for tick in ticks], [plain(tick) for tick in ticks])
-    ax.set(xlabel=f"{unit.capitalize()} since {since}" if since else unit.capitalize(), ylabel=y_label)
+    ax.set(xlabel=f"{unit.capitalize()} since {since}" if since else unit.capitalize(), ylabel=_in_print(y_label))
     values = shown[["estimate", "conf_low", "conf_high"]].astype(float).to_numpy().ravel()
     if individuals is not None:
         values = np.concatenate([values, individuals["value"].astype(float).to_numpy()])
     values = values[np.isfinite(values)]
-    if log:
-        ticks = log_ticks(min(0.5, float(values[values > 0].min())), max(2.0, float(values.max())), ULN_TICKS)
+    _dress_values(ax, values, y_label, log=log)
+    rule_across(ax)
+
+
+def _visit_ticks(shown: pd.DataFrame, end: float) -> list[float]:
+    """Return the months at which there were visits, where that gives three or more; else those of every axis."""
+    visits = shown["time"].to_numpy(float) / DAYS_PER_MONTH
+    ticks = [float(month) for month in VISIT_MONTHS if np.abs(visits - month).min() <= 0.1 + 0.03 * month]
+    return ticks if len(ticks) > 2 else time_ticks(end / DAYS_PER_MONTH + 0.05, "months")
+
+
+def _dress_values(ax: Axes, values: Numbers, y_label: str, *, log: bool) -> None:
+    """Give the axis of the values its scale and its ends: logarithms have no zero, other quantities start there."""
+    lowest, highest = float(values.min()), float(values.max())
+    if y_label.startswith("log"):
+        pad = 0.12 * max(highest - lowest, 0.5)
+        ax.set_ylim(lowest - pad, highest + pad)
+    elif log:
+        ends = (0.5, 2.0) if y_label == IN_ULN else (highest, lowest)
+        ticks = log_ticks(
+            min(ends[0], float(values[values > 0].min())), max(ends[1], highest), (*ULN_TICKS, 200, 500, 1000)
+        )
         ax.set_yscale("log")
         ax.set_yticks(ticks, [plain(tick) for tick in ticks])
         ax.set_yticks([], minor=True)
         ax.set_ylim(ticks[0], ticks[-1])
+        return
     else:
-        ax.set_ylim(0, float(values.max()) * 1.08)
-    rule_across(ax)
+        ax.set_ylim(0, highest * 1.08)
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ticks = [float(tick) for tick in ax.get_yticks() if ax.get_ylim()[0] <= tick <= ax.get_ylim()[1]]
+    ax.set_yticks(ticks, [plain(round(tick, 6)) for tick in ticks])
+
+
+def _in_print(unit: str) -> str:
+    """Write a unit as it is printed: ``10⁹/L`` for ``10*9/L``."""
+    for coded, printed in IN_PRINT:
+        unit = unit.replace(coded, printed)
+    return unit
 
 
 def _draw_individuals(ax: Axes, individuals: pd.DataFrame, styles: dict[str, GroupStyle]) -> None:
@@ -146,7 +181,7 @@ def _draw_group(ax: Axes, shown: pd.DataFrame, name: str, look: GroupStyle, plac
         linestyle=look.line,
         linewidth=1.35 * look.weight * style.scale,
         marker=look.marker,
-        markersize=3.6 * style.scale,
+        markersize=4.6 * style.scale,
         markeredgecolor="white",
         markeredgewidth=0.4,
         zorder=4,

@@ -16,7 +16,7 @@ _README = """# The synthetic cohort
 {n} invented children with autoimmune hepatitis. No line belongs to a real child; every effect was set by us.
 `AIH-0000` is a composite child: invented; not a published patient; not dosing advice.
 
-    aih-outcomes simulate --seed {seed} --out data/synthetic
+    aih-outcomes simulate data/synthetic --seed {seed} --patients {n}
 
 writes these files anew, byte for byte. One file per table; what the columns mean stands in `data_dictionary.csv`;
 dates are ISO 8601, decimals have a point, an empty field is missing. `truth.json` (what is true of the mechanism behind

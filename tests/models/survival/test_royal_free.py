@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.survival.comparison import compare_groups
 from aih_outcomes.models.survival.cox import fit_cox
 from aih_outcomes.models.survival.kaplan_meier import estimate_survival
@@ -89,9 +88,10 @@ def test_restricted_means_to_144_months_match_r(royal_free, figures, assert_clos
     assert round(means[1][0] - means[0][0], 1) == 48.0
 
 
-def test_a_horizon_beyond_five_at_risk_is_refused_and_the_latest_allowed_named(royal_free):
-    with pytest.raises(OutcomeError, match="beyond 140 months"):
-        compare_restricted_means(royal_free, by="arm", horizon=144)
+def test_beyond_five_at_risk_nothing_is_estimated_and_the_latest_horizon_named(royal_free):
+    too_late = compare_restricted_means(royal_free, by="arm", horizon=144)
+    assert "beyond 140 months" in too_late.glance()["not_estimable"]
+    assert too_late.contrasts["estimate"].isna().all()
     assert compare_restricted_means(royal_free, by="arm").horizon == 140
 
 

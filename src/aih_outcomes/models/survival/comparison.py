@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox import fit_cox
@@ -28,6 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HAZARD_RATIO, RISK, RESTRICTED_MEAN = "hazard_ratio", "risk_difference", "restricted_mean_difference"
+CONTRAST_COLUMNS = [
+    "strata", "term", "time", "n_event", "estimate", "std_error", "conf_low", "conf_high", "statistic", "p_value",
+    "measure", "n", "reference", "n_reference", "n_event_reference", "adjusted_for",
+]  # fmt: skip
 MEASURES = (HAZARD_RATIO, RISK, RESTRICTED_MEAN)
 
 
@@ -72,7 +75,7 @@ class GroupComparison:
         """
         rows = [row for level in self.sizes.index[1:] for row in self._contrast(str(level))]
         design = self.outcome.design
-        frame = pd.DataFrame(rows).assign(
+        frame = pd.DataFrame(rows, columns=None if rows else CONTRAST_COLUMNS).assign(
             label=self.outcome.label, design=name_design(design), biased=design.startswith(BIASED)
         )
         counts = {"n_reference": "Int64", "n_event_reference": "Int64"}
@@ -104,7 +107,8 @@ class GroupComparison:
     def describe(self) -> str:
         """Sentences for a caption, with the words that must stand beside such a comparison; no counts."""
         outcome = self.outcome
-        against = " and ".join(str(level) for level in self.sizes.index[1:]) + f" against {self.sizes.index[0]}"
+        reference, *others = (str(level) for level in self.sizes.index)
+        against = f"{' and '.join(others)} against {reference}" if others else f"{reference} alone"
         adjusted = f"adjusted for {', '.join(self.covariates)}" if self.covariates else "unadjusted"
         parts = [
             f"{outcome.label}: {against}; {name_design(outcome.design)}; time since {outcome.time_zero}.",
@@ -189,16 +193,10 @@ def compare_groups(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : fewer than two groups; a horizon beyond the last time with 5 at risk in every group; see ``fit_cox``
+    OutcomeError : see ``fit_cox``; one group alone, and a horizon too late, are answered "not estimable"
     """
     frame = join_groups(outcome, by)
     levels = [str(level) for level in frame[GROUP].cat.categories]
-    if len(levels) < 2:
-        raise OutcomeError(
-            f"{outcome.label!r} holds {len(levels)} group ({', '.join(levels)})",
-            "A comparison needs two groups with patients",
-            "Check the groups, or describe the one group with estimate_survival(...)",
-        )
     cox = fit_cox(outcome, by=by, covariates=covariates, ties=ties, missing=missing, conf_level=conf_level)
     absolute = REVERSIBLE not in outcome.design
     return GroupComparison(

@@ -58,10 +58,13 @@ def landmark(outcome: TimeToEvent, groups: Groups, *, day: int) -> TimeToEvent:
     kept = last.index[reason == ""]
     rows = outcome.frame[outcome.frame["patient_id"].isin(kept) & (outcome.exit > day)]
     if rows.empty:
+        before = f"; left out before: {', '.join(outcome.exclusions['reason'])}" if len(outcome.exclusions) else ""
         raise OutcomeError(
-            f"None of {len(last)} patients is followed beyond day {day} with a known membership in {groups.name!r}",
-            "A landmark analysis follows those at risk after the landmark", "Choose an earlier landmark",
-        )  # fmt: skip
+            f"None of {len(last)} patients is followed beyond day {day} with a known membership in "
+            f"{groups.name!r}{before}",
+            "A landmark analysis follows those at risk after the landmark",
+            "Choose an earlier landmark, or check time zero and follow-up with aih-outcomes check",
+        )
     group = pd.Categorical(label.reindex(rows["patient_id"]).astype(object), categories=list(groups.levels))
     rows = rows.assign(entry=np.maximum(rows["entry"], day) - day, exit=rows["exit"] - day, **{GROUP: group})
     return outcome.with_rows(

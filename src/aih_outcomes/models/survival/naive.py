@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, memberships
 from aih_outcomes.models.survival.comparison import GroupComparison, compare_groups
 from aih_outcomes.models.survival.cox_result import Missing, Ties
@@ -54,10 +53,6 @@ def naive_outcome(outcome: TimeToEvent, groups: Groups, *, never: str) -> TimeTo
     refuse_unready(outcome, groups)
     known = memberships(groups)
     last = known[known["known_at"].notna()].groupby("patient_id")["label"].last()
-    if not len(last):
-        raise OutcomeError(
-            f"No membership in {groups.name!r} ever became known", "A comparison needs two groups", "Check known_at"
-        )
     labels = last.reindex(outcome.frame["patient_id"]).astype(object).fillna(never)
     levels = [never, *(level for level in groups.levels if level != never)]
     rows = outcome.frame.assign(**{GROUP: pd.Categorical(labels, categories=levels)})

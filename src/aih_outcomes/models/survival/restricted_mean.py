@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curve import Curve, read_steps
 from aih_outcomes.models.survival.design import caution, name_design
@@ -89,12 +88,11 @@ def compare_restricted_means(
     ----------
     outcome : spells (entry, exit]
     by : groups known at entry (guarded) or a covariate; the first level is the reference
-    horizon : in the outcome's unit; None for the last time with 5 at risk in every group
+    horizon : in the outcome's unit; None for the last time with 5 at risk in every group; later: not estimable
 
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : the horizon lies beyond the last time with 5 at risk in every group
 
     Notes
     -----
@@ -164,12 +162,9 @@ def _curves_to(
     curves = estimate_survival(outcome, by=by, conf_level=conf_level)
     latest = latest_horizon(curves)
     if horizon is not None and horizon > latest:
-        raise OutcomeError(
-            f"The horizon {horizon:g} lies beyond {latest:g} {outcome.time_unit}, the last time with "
-            f"{LEAST_AT_RISK} at risk in every group",
-            "A horizon is no later than the smaller group's last time with 5 at risk",
-            f"Give horizon={latest:g} or earlier, or None for the latest allowed",
-        )
+        unit = outcome.time_unit
+        beyond = f"the horizon {horizon:g} lies beyond {latest:g} {unit}, the last time with {LEAST_AT_RISK} at risk"
+        return curves, float(horizon), f"{beyond} in every group"
     if not np.isfinite(latest):
         return curves, float("nan"), f"a group never has {LEAST_AT_RISK} at risk"
     return curves, latest if horizon is None else float(horizon), None
