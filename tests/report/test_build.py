@@ -6,7 +6,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-
 from aih_outcomes.errors import PlanError
 from aih_outcomes.report import build_report
 
