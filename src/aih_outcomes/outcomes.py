@@ -20,6 +20,7 @@ TimeUnit = Literal["days", "months", "years"]
 
 CENSORED = "censored"
 UNDETERMINED = "undetermined"
+DAYS_PER_UNIT: dict[str, float] = {"days": 1.0, "months": 365.25 / 12, "years": 365.25}
 HALF_DAY = 0.5  # time at risk of someone who dies on the day follow-up begins
 EXCLUSION_COLUMNS = ("reason", "n", "n_event")
 
@@ -151,7 +152,7 @@ class TimeToEvent:
             {
                 "patient_id": ids.astype("string").to_numpy(),
                 "entry": since,
-                "exit": np.where(same_day, until + HALF_DAY, until),
+                "exit": np.where(same_day, until + HALF_DAY / DAYS_PER_UNIT[time_unit], until),
                 "event": _event_categories(frame[event], label),
             }
         )
@@ -395,6 +396,17 @@ class Groups:
             "known_at is the last date that the decision used",
             "Check onset and known_at",
         )
+        if self.irreversible:
+            ordered = self.frame.sort_values(["patient_id", "known_at"], kind="stable")
+            place = ordered["label"].map({level: place for place, level in enumerate(self.levels)})
+            same = ordered["patient_id"].eq(ordered["patient_id"].shift())
+            _refuse(
+                (same & (place < place.shift())).to_numpy(bool),
+                self.name,
+                "go back to an earlier label",
+                "Irreversible labels only move on, in the order of levels",
+                "Declare irreversible=False, or keep the later label",
+            )
         repeated = self.frame.duplicated(["patient_id", "known_at"]).to_numpy(bool)
         _refuse(
             repeated,

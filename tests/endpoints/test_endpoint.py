@@ -63,6 +63,7 @@ def test_statistics_rule_11_death_on_the_day_first_seen_counts_half_a_day() -> N
     outcome = derive(
         patients="patient first_seen_date\nA 50",
         events="patient day kind\nA 50 death",
+        follow_up="patient start end end_reason end_source\nA 50 50 death visit",
     )
     same(outcome.frame, """
         patient entry exit event
@@ -135,3 +136,13 @@ def test_covariates_known_at_time_zero_are_carried_along() -> None:
 def test_an_unknown_endpoint_is_refused() -> None:
     with pytest.raises(PlanError, match="native-liver-survival"):
         read_endpoint("survival")
+
+
+def test_without_follow_up_a_patient_is_out_whether_or_not_there_was_an_event() -> None:
+    outcome = derive(
+        patients="patient first_seen_date\nA 0\nB 0\nC 0",
+        events="patient day kind\nA 50 death\nB 60 death",
+        follow_up="patient start end end_reason end_source\nA 0 50 death visit",
+    )
+    assert outcome.frame["patient_id"].tolist() == ["A"]
+    assert outcome.exclusions[["n", "n_event"]].to_numpy().tolist() == [[2, 1]]

@@ -30,7 +30,7 @@ def test_statistics_rule_2_attained_by_and_status_at_are_two_endpoints() -> None
     same(response.status_at((150, 182)), """
         patient     status   onset  known_at
         lost_again  not met  182    182
-        slow        met      175    175
+        slow        met      175    182
     """)  # fmt: skip
 
 

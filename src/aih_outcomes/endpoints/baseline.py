@@ -18,6 +18,8 @@ PATIENT_COLUMNS = (
     "documented_non_adherence",
     "treatment_arm",
 )
+# Learnt later than time zero: they describe who the patients were, and are no covariate of a model.
+KNOWN_LATER = ("documented_non_adherence", "referred_late")
 ERA_YEARS = 5
 BASELINE_ANALYTES = ("alt", "ast", "ggt", "bilirubin", "albumin", "inr", "platelets", "igg")
 LEVEL_WORDS = {"asc": "sclerosing cholangitis (ASC)", "normal": "normal cholangiogram"}

@@ -136,7 +136,8 @@ def _spells(cohort: Cohort, endpoint: Endpoint, zero: pd.Series) -> pd.DataFrame
     seen = pd.to_datetime(ids.map(cohort.patients.set_index("patient_id")["first_seen_date"]))
     followed = pd.to_datetime(ids.map(cohort.follow_up.groupby("patient_id")["start"].min()))
     table["entry"] = days_since(zero, ids, seen.fillna(followed)).clip(lower=0).fillna(0)
-    table["exit"] = days_since(zero, ids, happened.fillna(last))
+    # Whoever has no follow-up recorded is out, event or not: to keep the events alone would select on the outcome.
+    table["exit"] = days_since(zero, ids, happened.fillna(last)).mask(last.isna())
     table["event"] = ids.map(first["kind"]).astype(object).where(happened.notna(), CENSORED)
     return table
 

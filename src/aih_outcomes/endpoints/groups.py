@@ -25,12 +25,17 @@ NOT_EVALUABLE_LABEL = "Not evaluable"
 
 
 def attained_by(response: Response, day: int) -> Groups:
-    """Return *responder* or *not yet*: was response attained, and known, by ``day``? A response lost again counts."""
+    """Return *responder* or *not yet*: was response attained, and known, by ``day``? A response lost again counts.
+
+    Whoever has no result of these analytes up to ``day`` has no label: status is not documented.
+    """
+    documented = response.results["analyte"].isin(response.definition.analytes) & (response.results["day"] <= day)
+    patients = response.patients[response.patients.isin(response.results.loc[documented, "patient_id"])]
     first = response.first_attained().set_index("patient_id")
-    first = first[first["known_at"] <= day].reindex(response.patients)
+    first = first[first["known_at"] <= day].reindex(patients)
     frame = pd.DataFrame(
         {
-            "patient_id": response.patients,
+            "patient_id": patients,
             "label": np.where(first["known_at"].notna(), RESPONDER, NOT_YET),
             "onset": first["onset"].fillna(day).to_numpy(float),
             "known_at": first["known_at"].fillna(day).to_numpy(float),

@@ -68,12 +68,13 @@ class Response:
     def status_at(self, window: tuple[int, int]) -> pd.DataFrame:
         """Return the status in a window of days: the last evaluable evaluation in it decides.
 
-        *Not met* and *not evaluable* are known at the end of the window. Columns ``STATUS_COLUMNS``.
+        Known at the end of the window, as a later evaluation in it could have decided otherwise. Columns
+        ``STATUS_COLUMNS``.
         """
         inside = self._inside(window)
         last = inside[inside["status"] != NOT_EVALUABLE].drop_duplicates("patient_id", keep="last")
         met = last[last["status"] == MET].set_index("patient_id")
-        attained = pd.DataFrame({"onset": met["day"], "known_at": met["known_day"]})
+        attained = pd.DataFrame({"onset": met["day"], "known_at": window[1]})
         return self._three_valued(attained, inside, window[1])
 
     def non_response(self) -> pd.DataFrame:

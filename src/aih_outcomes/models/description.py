@@ -29,7 +29,9 @@ COLUMNS = (
 )
 
 
-def describe_baseline(frame: pd.DataFrame, *, by: str | None = None, variables: Sequence[str]) -> pd.DataFrame:
+def describe_baseline(
+    frame: pd.DataFrame, *, by: str | None = None, variables: Sequence[str], compared: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Describe a cohort at one time: Table 1's numbers, without p-values.
 
     Parameters
@@ -37,6 +39,7 @@ def describe_baseline(frame: pd.DataFrame, *, by: str | None = None, variables: 
     frame : one row per patient
     by : column of the group; None for everyone together. Patients without a group are an error, not a column
     variables : columns, in the order shown; numbers by median and quartiles, all else by level
+    compared : groups over which the standardised difference is taken; None for all
 
     Returns
     -------
@@ -68,7 +71,8 @@ def describe_baseline(frame: pd.DataFrame, *, by: str | None = None, variables: 
     parts = {str(level): np.asarray(groups == level) for level in groups.remove_unused_categories().categories}
     rows: list[dict[str, object]] = []
     for variable in variables:
-        rows += _numbers(frame[variable], parts) if _is_measured(frame[variable]) else _levels(frame[variable], parts)
+        describe = _numbers if _is_measured(frame[variable]) else _levels
+        rows += describe(frame[variable], parts, [name for name in parts if compared is None or name in compared])
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     types = {"n": "Int64", "denominator": "Int64", "n_missing": "Int64", "n_group": "Int64", "level": "string"}
     floats = dict.fromkeys(("estimate", "conf_low", "conf_high", "smd"), "float64")
@@ -104,10 +108,10 @@ def _is_measured(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
 
 
-def _numbers(values: pd.Series, parts: dict[str, NDArray[np.bool_]]) -> list[dict[str, object]]:
+def _numbers(values: pd.Series, parts: dict[str, NDArray[np.bool_]], compared: list[str]) -> list[dict[str, object]]:
     numbers = values.to_numpy(float, na_value=np.nan)
     known = {label: numbers[rows & np.isfinite(numbers)] for label, rows in parts.items()}
-    smd = _largest([_mean_difference(known[a], known[b]) for a, b in combinations(known, 2)])
+    smd = _largest([_mean_difference(known[a], known[b]) for a, b in combinations(compared, 2)])
     table: list[dict[str, object]] = []
     for label, own in known.items():
         low, middle, high = np.quantile(own, QUARTILES) if len(own) else (np.nan, np.nan, np.nan)
@@ -130,11 +134,11 @@ def _numbers(values: pd.Series, parts: dict[str, NDArray[np.bool_]]) -> list[dic
     return table
 
 
-def _levels(values: pd.Series, parts: dict[str, NDArray[np.bool_]]) -> list[dict[str, object]]:
+def _levels(values: pd.Series, parts: dict[str, NDArray[np.bool_]], compared: list[str]) -> list[dict[str, object]]:
     category = as_category(values)
     codes, names = np.asarray(category.codes), [str(level) for level in category.categories]
     counts = {label: np.bincount(codes[rows & (codes >= 0)], minlength=len(names)) for label, rows in parts.items()}
-    smd = _largest([_share_difference(counts[a], counts[b]) for a, b in combinations(counts, 2)])
+    smd = _largest([_share_difference(counts[a], counts[b]) for a, b in combinations(compared, 2)])
     table: list[dict[str, object]] = []
     for place, name in enumerate(names):
         for label, own in counts.items():

@@ -35,7 +35,13 @@ def check_known_at_entry(outcome: Outcome, groups: Groups) -> None:
     OutcomeError : outcome and groups run on different clocks
     """
     _refuse_other_clock(outcome, groups)
-    if isinstance(outcome, RepeatedMeasures) and outcome.analyte in groups.analytes:
+    if isinstance(outcome, RepeatedMeasures) and groups.analytes and not outcome.analyte:
+        raise OutcomeError(
+            f"{outcome.label!r} does not say which analyte it is",
+            f"{groups.name!r} is decided by {', '.join(groups.analytes)}; only another quantity may be compared",
+            "Name it: from_frame(..., analyte='platelets')",
+        )
+    if isinstance(outcome, RepeatedMeasures) and outcome.analyte.casefold() in groups.analytes:
         raise ImmortalTimeError(
             f"{outcome.analyte!r} decides who belongs to {groups.name!r}, and is compared between these groups",
             "Groups selected on an outcome differ in it by construction; a p-value would mean nothing",

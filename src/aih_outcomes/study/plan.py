@@ -69,7 +69,7 @@ class SurvivalPart(_Part):
 
     landmark_days: Annotated[tuple[int, ...], Field(min_length=1)] = (182,)
     covariates: tuple[str, ...] = ()
-    horizon_years: Annotated[float, Field(gt=0)] | None = None
+    horizon_years: Annotated[float, Field(gt=0)] = 5.0
 
 
 class TrajectoryPart(_Part):

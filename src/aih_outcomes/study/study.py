@@ -11,11 +11,11 @@ import pandas as pd
 
 from aih_outcomes.cohort import Cohort
 from aih_outcomes.disclosure import apply_policy
-from aih_outcomes.endpoints.baseline import BASELINE_WORDS, derive_baseline, in_words
+from aih_outcomes.endpoints.baseline import BASELINE_WORDS, KNOWN_LATER, derive_baseline, in_words
 from aih_outcomes.endpoints.clock import IN_WORDS
 from aih_outcomes.endpoints.definition import Definition, read_definition
 from aih_outcomes.endpoints.endpoint import Endpoint, derive_time_to_event, read_endpoint
-from aih_outcomes.endpoints.groups import attained_by, attained_or_insufficient, derive_groups
+from aih_outcomes.endpoints.groups import NOT_EVALUABLE_LABEL, attained_by, attained_or_insufficient, derive_groups
 from aih_outcomes.endpoints.response import Response, derive_response
 from aih_outcomes.endpoints.treatment import derive_treatment_starts
 from aih_outcomes.errors import PlanError
@@ -161,15 +161,14 @@ class Study:
         return self.plan.survival.landmark_days[0]
 
     @property
-    def horizon(self) -> float | None:
-        """The horizon of absolute differences, in days; None: the last with 5 at risk in every group."""
-        years = self.plan.survival.horizon_years
-        return None if years is None else years * DAYS_PER_YEAR
+    def horizon(self) -> float:
+        """The horizon of absolute differences, in days."""
+        return self.plan.survival.horizon_years * DAYS_PER_YEAR
 
     @cached_property
     def outcome(self) -> TimeToEvent:
         """The plan's endpoint on the plan's clock, with what was known at time zero."""
-        start = derive_baseline(self.cohort, self.response)
+        start = derive_baseline(self.cohort, self.response).drop(columns=list(KNOWN_LATER))
         return derive_time_to_event(
             self.cohort, self.endpoint, time_zero=self.plan.endpoint.time_zero, covariates=start
         )
@@ -182,7 +181,10 @@ class Study:
         covariates = self.plan.survival.covariates
         starts = [landmark(self.outcome, self.groups(day), day=day) for day in self.plan.survival.landmark_days]
         starts.append(landmark(incident_only(self.outcome), self.groups(), day=self.landmark_day))
-        return [compare_groups(start, by=GROUP, covariates=covariates, missing="exclude") for start in starts]
+        return [
+            compare_groups(start, by=GROUP, covariates=covariates, horizon=self.horizon, missing="exclude")
+            for start in starts
+        ]
 
     def flow(self, outcome: TimeToEvent) -> pd.DataFrame:
         """Return the frame of the flow chart that ends with ``outcome``."""
@@ -195,13 +197,21 @@ class Study:
         variables = list(table.columns)
         if by == "group":
             groups = self.groups()
-            table[GROUP] = pd.Categorical(
-                groups.at(self.landmark_day).reindex(table.index), categories=list(groups.levels)
+            known = groups.at(self.landmark_day)
+            if day >= self.landmark_day:  # who is compared from then on, not who had died or left
+                followed = landmark(self.outcome, groups, day=day).frame.drop_duplicates("patient_id")
+                table = table[table.index.isin(followed["patient_id"])]
+            labels = known.reindex(table.index)
+            table = table[labels.notna()].assign(
+                **{GROUP: pd.Categorical(labels.dropna(), categories=list(groups.levels))}
             )
         else:
             table[GROUP] = start["aih_type"].fillna("unknown").str.replace("_", " ")
             variables = [variable for variable in variables if variable != BASELINE_WORDS["aih_type"]]
-        return describe_baseline(table, by=GROUP, variables=variables)
+        compared = (
+            None if by == "aih_type" else [level for level in self.groups().levels if level != NOT_EVALUABLE_LABEL]
+        )
+        return describe_baseline(table, by=GROUP, variables=variables, compared=compared)
 
     def table_treatments(self) -> pd.DataFrame:
         """Return how many ever began each kind of treatment, in the shape of Table 1."""
@@ -234,7 +244,11 @@ class Study:
         """
         frame = result if isinstance(result, pd.DataFrame) else result.tidy()
         if "patient_id" in frame and self.plan.disclosure != "none":
-            check_consent(self.plan.consent, frame["patient_id"].unique(), shows=["case_report"])
+            of_gene = (
+                frame.get("kind", pd.Series(dtype=object)).eq("gene").any() or frame.get("matched", pd.Series()).any()
+            )
+            shows = ["case_report", "genetic"] if of_gene else ["case_report"]
+            check_consent(self.plan.consent, frame["patient_id"].unique(), shows=shows)
             frame = frame.drop(columns="patient_id")
         return apply_policy(frame, self.plan.disclosure)
 

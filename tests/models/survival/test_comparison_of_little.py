@@ -37,3 +37,23 @@ def test_a_group_without_events_has_no_finite_hazard_ratio(event):
     separated = compare_groups(outcome(event, ["a"] * 4 + ["b"] * 4), by="group")
     assert separated.tidy().query("measure == 'hazard_ratio'")["estimate"].isna().all()
     assert separated.cox.not_estimable
+
+
+def test_a_small_group_without_events_leaves_the_main_contrast_as_it_is():
+    """R gives the same ratio of b against a with and without the group c, whose own ratio goes to 0."""
+    event, group = [1, 0, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0], ["a", "b"] * 6
+    with_c = compare_groups(outcome([*event, 0, 0], [*group, "c", "c"]), by="group", horizon=5).tidy()
+    without = compare_groups(outcome(event, group), by="group", horizon=5).tidy()
+    ratio = with_c.query("measure == 'hazard_ratio'").set_index("strata")["estimate"]
+    assert ratio["b"] == pytest.approx(without.query("measure == 'hazard_ratio'")["estimate"].iloc[0], rel=1e-9)
+    assert pd.isna(ratio["c"])
+    difference = with_c.query("measure == 'risk_difference'").set_index("strata")["estimate"]
+    assert pd.notna(difference["b"])
+    assert pd.isna(difference["c"])
+
+
+def test_without_an_event_a_difference_has_no_interval():
+    quiet = compare_groups(outcome([0] * 20, ["a", "b"] * 10), by="group", horizon=5).tidy()
+    difference = quiet.query("measure == 'risk_difference'").iloc[0]
+    assert difference["estimate"] == 0
+    assert pd.isna(difference["conf_low"])

@@ -72,7 +72,7 @@ def test_risk_difference_is_that_of_the_curves():
 def test_the_horizon_is_the_last_time_with_five_at_risk_in_every_group():
     assert compare_restricted_means(two_groups(6, 9), by="arm").horizon == 2
     too_late = compare_survival_at(two_groups(6, 9), by="arm", horizon=2.5)
-    assert "2.5 lies beyond 2 days" in too_late.glance()["not_estimable"]
+    assert "beyond the last time with 5 at risk" in too_late.glance()["not_estimable"]
     assert too_late.tidy()["estimate"].isna().all()
 
 

@@ -90,7 +90,7 @@ def test_restricted_means_to_144_months_match_r(royal_free, figures, assert_clos
 
 def test_beyond_five_at_risk_nothing_is_estimated_and_the_latest_horizon_named(royal_free):
     too_late = compare_restricted_means(royal_free, by="arm", horizon=144)
-    assert "beyond 140 months" in too_late.glance()["not_estimable"]
+    assert "beyond the last time with 5 at risk" in too_late.glance()["not_estimable"]
     assert too_late.contrasts["estimate"].isna().all()
     assert compare_restricted_means(royal_free, by="arm").horizon == 140
 

@@ -13,7 +13,12 @@ from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox import fit_cox
 from aih_outcomes.models.survival.cox_result import CoxFit, Missing, Ties
 from aih_outcomes.models.survival.design import BIASED, REVERSIBLE, caution, name_design
-from aih_outcomes.models.survival.kaplan_meier import DAYS_PER_UNIT, KaplanMeier, estimate_survival, name_groups
+from aih_outcomes.models.survival.kaplan_meier import (
+    KaplanMeier,
+    estimate_survival,
+    in_quarters,
+    name_groups,
+)
 from aih_outcomes.models.survival.log_rank import LogRank, compare_survival
 from aih_outcomes.models.survival.proportional_hazards import ProportionalHazards, check_proportional_hazards
 from aih_outcomes.models.survival.restricted_mean import (
@@ -21,7 +26,7 @@ from aih_outcomes.models.survival.restricted_mean import (
     compare_restricted_means,
     compare_survival_at,
 )
-from aih_outcomes.outcomes import Groups, TimeToEvent, TimeUnit
+from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,6 +122,9 @@ class GroupComparison:
             if self.cox.not_estimable
             else self.proportional_hazards.describe(),
         ]
+        quiet = [str(level) for level, row in self.sizes.iterrows() if not row["n_event"]]
+        if quiet and not self.cox.not_estimable:
+            parts.append(f"Without events, and so without a hazard ratio: {', '.join(quiet)}.")
         reason = self._why_no_absolute()
         if self.risk is None or reason:
             parts.append(f"Absolute differences not estimable: {reason}.")
@@ -124,9 +132,8 @@ class GroupComparison:
             years = self.risk.horizon * DAYS_PER_UNIT[outcome.time_unit] / DAYS_PER_UNIT["years"]
             parts.append(f"Absolute differences at {years:.3g} years, unadjusted.")
             if self.survival.alive_at:
-                parts.append(
-                    f"Curves conditional on being event-free at {self.survival.alive_at:g} {outcome.time_unit}."
-                )
+                since = in_quarters(self.survival.alive_at, outcome.time_unit)
+                parts.append(f"Curves conditional on being event-free at {since}.")
         return " ".join([*parts, caution(outcome.design)]).strip()
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -159,9 +166,10 @@ class GroupComparison:
 
     def _hazard_ratio(self, level: str) -> dict[str, object]:
         table = self.cox.tidy()
-        row = table.iloc[
-            next(i for i, term in enumerate(self.cox.design.terms) if (term.variable, term.level) == (GROUP, level))
-        ]
+        found = [i for i, term in enumerate(self.cox.design.terms) if (term.variable, term.level) == (GROUP, level)]
+        if not found:  # without an event its ratio is not finite
+            return {"measure": HAZARD_RATIO, "time": float("nan"), "adjusted_for": ", ".join(self.covariates)}
+        row = table.iloc[found[0]]
         ratio = {"estimate": row["hazard_ratio"], "conf_low": row["hr_low"], "conf_high": row["hr_high"]}
         errors = {name: row[name] for name in ("std_error", "statistic", "p_value")}
         return (
@@ -197,12 +205,27 @@ def compare_groups(
     """
     frame = join_groups(outcome, by)
     levels = [str(level) for level in frame[GROUP].cat.categories]
-    cox = fit_cox(outcome, by=by, covariates=covariates, ties=ties, missing=missing, conf_level=conf_level)
+    sizes = counts_by_level(frame, levels)
+    cox = fit_cox(
+        _with_events(outcome, frame, sizes), by=by, covariates=covariates, ties=ties, missing=missing,
+        conf_level=conf_level,
+    )  # fmt: skip
     absolute = REVERSIBLE not in outcome.design
     return GroupComparison(
-        outcome, name_groups(by), tuple(covariates), counts_by_level(frame, levels),
+        outcome, name_groups(by), tuple(covariates), sizes,
         estimate_survival(outcome, by=by, conf_level=conf_level), compare_survival(outcome, by=by), cox,
         check_proportional_hazards(cox),
         compare_survival_at(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None,
         compare_restricted_means(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None,
     )  # fmt: skip
+
+
+def _with_events(outcome: TimeToEvent, frame: pd.DataFrame, sizes: pd.DataFrame) -> TimeToEvent:
+    """Leave out groups without an event, the reference apart: their ratio goes to 0 and they leave the risk sets.
+
+    The partial likelihood of the other terms is then exactly the one without them.
+    """
+    quiet = sizes.index[1:][(sizes["n_event"].to_numpy() == 0)[1:]]
+    if not len(quiet) or not sizes["n_event"].iloc[1:].any():
+        return outcome
+    return outcome.with_rows(outcome.frame[~frame[GROUP].isin(quiet).to_numpy(bool)])

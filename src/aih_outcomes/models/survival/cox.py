@@ -160,7 +160,7 @@ def _why_hopeless(frame: pd.DataFrame, design: Design) -> str | None:
     if not n_event:
         return "no events"
     if n_event < p:
-        return f"fewer events ({n_event}) than parameters ({p})"
+        return "fewer events than parameters"
     for variable, levels in design.categories.items():
         counts = counts_by_level(frame.assign(**{GROUP: levels}), [str(level) for level in levels.categories])
         empty = [str(level) for level in counts.index[counts["n_event"] == 0]]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import EVERYONE, GROUP, join_groups
-from aih_outcomes.models.result import DAYS_PER_YEAR, order_columns
+from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curve import (
     Curve,
     confidence_limits,
@@ -20,7 +20,7 @@ from aih_outcomes.models.survival.curve import (
     read_steps,
 )
 from aih_outcomes.models.survival.design import caution, name_design
-from aih_outcomes.outcomes import Groups, TimeToEvent, TimeUnit
+from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ConfType = Literal["log-log", "log", "plain"]
 
 LEAST_AT_RISK = 5
-DAYS_PER_UNIT: dict[str, float] = {"days": 1.0, "months": DAYS_PER_YEAR / 12, "years": DAYS_PER_YEAR}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +154,7 @@ class KaplanMeier:
         if self.alive_at:
             parts.append(
                 f"Entry is late and fewer than {LEAST_AT_RISK} were at risk early: the curves are conditional on being "
-                f"event-free at {self.alive_at:g} {self.outcome.time_unit}."
+                f"event-free at {in_quarters(self.alive_at, self.outcome.time_unit)}."
             )
         if self.outcome.n_half_day:
             parts.append("Follow-up that ends on its first day counts half a day.")
@@ -283,3 +282,9 @@ def _refuse_unusable(outcome: TimeToEvent) -> None:
             f"{broken} of {len(outcome.frame)} weights are not whole numbers", "Weights of a curve are case counts",
             "Inverse-probability weights need an estimator with a robust variance",
         )  # fmt: skip
+
+
+def in_quarters(time: float, unit: str) -> str:
+    """Write a time rounded up to whole quarters of a year: the exact one is a single patient's."""
+    quarters = np.ceil(time * DAYS_PER_UNIT[unit] / DAYS_PER_UNIT["years"] * 4 - 1e-9)
+    return f"about {quarters / 4:g} years"

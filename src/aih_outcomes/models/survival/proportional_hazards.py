@@ -90,14 +90,22 @@ def check_proportional_hazards(fit: CoxFit, *, transform: Transform = "km") -> P
     variables = list(dict.fromkeys(term.variable for term in terms))
     columns = {variable: [i for i, term in enumerate(terms) if term.variable == variable] for variable in variables}
     columns[GLOBAL] = list(range(len(terms)))
-    if fit.sets is None or fit.optimum is None:
+    reason = fit.not_estimable or _why_no_test(fit, transform)
+    if reason or fit.sets is None or fit.optimum is None:
         statistics = [float("nan")] * len(columns)
     else:
         statistics = _score_tests(fit, fit.sets, fit.optimum.beta, transform, list(columns.values()))
     df = [len(own) for own in columns.values()]
     p_value = chi2.sf(statistics, df)
     table = pd.DataFrame({"term": list(columns), "statistic": statistics, "df": df, "p_value": p_value})
-    return ProportionalHazards(fit, transform, table, fit.not_estimable)
+    return ProportionalHazards(fit, transform, table, reason)
+
+
+def _why_no_test(fit: CoxFit, transform: Transform) -> str | None:
+    times = fit.sets.time if fit.sets is not None else np.empty(0)
+    if len(np.unique(times)) < 2:
+        return "all events at one time"
+    return "an event at time 0 has no logarithm" if transform == "log" and times.min() <= 0 else None
 
 
 def _score_tests(

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curve import Curve, read_steps
 from aih_outcomes.models.survival.design import caution, name_design
-from aih_outcomes.models.survival.kaplan_meier import LEAST_AT_RISK, KaplanMeier, estimate_survival
+from aih_outcomes.models.survival.kaplan_meier import LEAST_AT_RISK, KaplanMeier, estimate_survival, in_quarters
 from aih_outcomes.outcomes import Groups, TimeToEvent
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class HorizonComparison:
             f"{TITLES[self.kind]} to {self.horizon:g} {outcome.time_unit} since {outcome.time_zero} ({outcome.label})."
         )
         if self.curves.alive_at:
-            text += f" Conditional on being event-free at {self.curves.alive_at:g} {outcome.time_unit}."
+            text += f" Conditional on being event-free at {in_quarters(self.curves.alive_at, outcome.time_unit)}."
         return f"{text} {caution(outcome.design)}".strip()
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -88,7 +88,8 @@ def compare_restricted_means(
     ----------
     outcome : spells (entry, exit]
     by : groups known at entry (guarded) or a covariate; the first level is the reference
-    horizon : in the outcome's unit; None for the last time with 5 at risk in every group; later: not estimable
+    horizon : in the outcome's unit; None for the last time with 5 at risk in every group that ever has so many; a group
+        with fewer at the horizon is not estimable
 
     Raises
     ------
@@ -100,8 +101,12 @@ def compare_restricted_means(
     Greenwood's (R ``survfit``, ``survRM2``). Under late entry with few at risk early the mean runs from the time
     stated in ``glance()['alive_at']``.
     """
-    curves, limit, reason = _curves_to(outcome, by, horizon, conf_level)
-    values = [(np.nan, np.nan) if reason else restricted_mean(curve, limit) for curve in curves.curves]
+    reach = _reach(outcome, by, horizon, conf_level)
+    curves, limit = reach.curves, reach.horizon
+    values = [
+        restricted_mean(curve, limit) if usable else (np.nan, np.nan)
+        for curve, usable in zip(curves.curves, reach.usable, strict=True)
+    ]
     z = norm.ppf((1 + conf_level) / 2)
     contrasts = []
     for (mean, se), curve in list(zip(values, curves.curves, strict=True))[1:]:
@@ -112,7 +117,7 @@ def compare_restricted_means(
             _ratio(pair[1], "restricted_mean_ratio", (mean, se), (mean0, se0), z),
             _ratio(pair[1], "time_lost_ratio", (length - mean, se), (length - mean0, se0), z),
         ]
-    return _assemble(curves, "restricted_mean", limit, values, contrasts, reason, z)
+    return _assemble(reach, "restricted_mean", values, contrasts, z)
 
 
 def compare_survival_at(
@@ -123,11 +128,12 @@ def compare_survival_at(
     Parameters, errors and the rule for the horizon as in ``compare_restricted_means``. Variance by Greenwood; the
     interval of a difference is on its own scale.
     """
-    curves, limit, reason = _curves_to(outcome, by, horizon, conf_level)
+    reach = _reach(outcome, by, horizon, conf_level)
+    curves = reach.curves
     values = []
-    for curve in curves.curves:
-        steps = read_steps(curve, np.array([limit]))
-        values.append((np.nan, np.nan) if reason else (1 - float(steps["estimate"][0]), float(steps["std_error"][0])))
+    for curve, usable in zip(curves.curves, reach.usable, strict=True):
+        steps = read_steps(curve, np.array([reach.horizon]))
+        values.append((1 - float(steps["estimate"][0]), float(steps["std_error"][0])) if usable else (np.nan, np.nan))
     z = norm.ppf((1 + conf_level) / 2)
     contrasts = [
         _difference(
@@ -135,7 +141,7 @@ def compare_survival_at(
         )
         for (risk, se), curve in list(zip(values, curves.curves, strict=True))[1:]
     ]
-    return _assemble(curves, "risk", limit, values, contrasts, reason, z)
+    return _assemble(reach, "risk", values, contrasts, z)
 
 
 def restricted_mean(curve: Curve, horizon: float) -> tuple[float, float]:
@@ -149,29 +155,36 @@ def restricted_mean(curve: Curve, horizon: float) -> tuple[float, float]:
     return float(areas.sum()), float(np.sqrt(np.sum(left**2 * jump)))
 
 
-def latest_horizon(curves: KaplanMeier) -> float:
-    """Return the last time with 5 at risk in every group; NaN where a group never has so many."""
-    last = [curve.time[curve.n_risk >= LEAST_AT_RISK].max(initial=-np.inf) for curve in curves.curves]
-    latest = float(min(last))
-    return latest if np.isfinite(latest) else float("nan")
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How far a comparison can go: the horizon, which groups reach it, and why nothing can be said, if so."""
+
+    curves: KaplanMeier
+    horizon: float
+    usable: tuple[bool, ...]
+    reason: str | None
 
 
-def _curves_to(
-    outcome: TimeToEvent, by: Groups | str, horizon: float | None, conf_level: float
-) -> tuple[KaplanMeier, float, str | None]:
+def _reach(outcome: TimeToEvent, by: Groups | str, horizon: float | None, conf_level: float) -> _Reach:
+    """Find how far to go: a group counts where it has 5 at risk at the horizon, and the reference must."""
     curves = estimate_survival(outcome, by=by, conf_level=conf_level)
-    latest = latest_horizon(curves)
-    if horizon is not None and horizon > latest:
-        unit = outcome.time_unit
-        beyond = f"the horizon {horizon:g} lies beyond {latest:g} {unit}, the last time with {LEAST_AT_RISK} at risk"
-        return curves, float(horizon), f"{beyond} in every group"
-    if not np.isfinite(latest):
-        return curves, float("nan"), f"a group never has {LEAST_AT_RISK} at risk"
-    return curves, latest if horizon is None else float(horizon), None
+    last = [float(curve.time[curve.n_risk >= LEAST_AT_RISK].max(initial=-np.inf)) for curve in curves.curves]
+    ever = [time for time in last if np.isfinite(time)]
+    none = (False,) * len(last)
+    if not np.isfinite(last[0]) or len(ever) < min(2, len(last)):
+        return _Reach(curves, float("nan"), none, f"a group never has {LEAST_AT_RISK} at risk")
+    limit = min(ever) if horizon is None else float(horizon)
+    if limit <= curves.alive_at:
+        return _Reach(curves, limit, none, "the horizon lies before the day from which the curves can be told")
+    usable = tuple(time >= limit for time in last)
+    if not usable[0] or sum(usable) < min(2, len(last)):
+        why = f"the horizon lies beyond the last time with {LEAST_AT_RISK} at risk in two groups"
+        return _Reach(curves, limit, none, why)
+    return _Reach(curves, limit, usable, None)
 
 
 def _difference(term: str, measure: str, estimate: float, se: float, se0: float, z: float) -> dict[str, object]:
-    total = float(np.hypot(se, se0))
+    total = float(np.hypot(se, se0)) or float("nan")  # without an event in either group there is no interval
     statistic = _over(estimate, total)
     return {
         "term": term, "measure": measure, "estimate": estimate, "std_error": total, "conf_low": estimate - z * total,
@@ -200,17 +213,26 @@ def _over(estimate: float, std_error: float) -> float:
 
 
 def _assemble(
-    curves: KaplanMeier, kind: Kind, horizon: float, values: list[tuple[float, float]],
-    contrasts: list[dict[str, object]], reason: str | None, z: float,
-) -> HorizonComparison:  # fmt: skip
-    groups = pd.DataFrame({
-        "strata": [curve.strata for curve in curves.curves],
-        "n_event": [int(curve.n_event[curve.time <= horizon].sum()) for curve in curves.curves],
-        "estimate": [value for value, _ in values], "std_error": [se for _, se in values],
-    })  # fmt: skip
+    reach: _Reach,
+    kind: Kind,
+    values: list[tuple[float, float]],
+    contrasts: list[dict[str, object]],
+    z: float,
+) -> HorizonComparison:
+    curves, horizon = reach.curves, reach.horizon
+    groups = pd.DataFrame(
+        {
+            "strata": [curve.strata for curve in curves.curves],
+            "n_event": [int(curve.n_event[curve.time <= horizon].sum()) for curve in curves.curves],
+            "estimate": [value for value, _ in values],
+            "std_error": [se for _, se in values],
+        }
+    )
     groups["conf_low"] = groups["estimate"] - z * groups["std_error"]
     groups["conf_high"] = groups["estimate"] + z * groups["std_error"]
-    if kind == "risk" and reason is None:  # the limits that the curves themselves show
+    if kind == "risk" and reach.reason is None:  # the limits that the curves themselves show
         limits = curves.at([horizon])
-        groups["conf_low"], groups["conf_high"] = 1 - limits["conf_high"], 1 - limits["conf_low"]
-    return HorizonComparison(curves, kind, horizon, groups, pd.DataFrame(contrasts), reason)
+        usable = np.array(reach.usable)
+        groups["conf_low"] = (1 - limits["conf_high"]).where(usable)
+        groups["conf_high"] = (1 - limits["conf_low"]).where(usable)
+    return HorizonComparison(curves, kind, horizon, groups, pd.DataFrame(contrasts), reach.reason)
