@@ -72,7 +72,11 @@ def test_no_small_count_and_no_exact_time_survives_in_a_curve(rule: str, frame: 
     assert not ((values > 0) & (values < POLICIES[rule].smallest_shown)).any()
     assert (values[np.isfinite(values)] % 5 == 0).all()
     assert (shown["time"] % POLICIES[rule].time_grid("days") == 0).all()
-    assert np.allclose(shown["estimate"] * 100, (shown["estimate"] * 100).round())
+    for name, curve in shown.groupby("strata"):
+        n = frame.loc[frame["strata"] == name, "n_risk"].max()
+        in_fives = curve["estimate"].astype(float) * np.floor(n / 5 + 0.5)
+        assert np.allclose(in_fives, in_fives.round(), atol=1e-6)
+    assert shown["std_error"].isna().all()
 
 
 @given(total=st.integers(20, 400), small=st.integers(1, 4))
@@ -121,7 +125,8 @@ def test_rates_are_lost_with_any_of_their_parts_and_rounded_otherwise() -> None:
     )  # fmt: skip
     shown = apply_policy(frame, "lt5")
     assert shown.loc[0, ["estimate", "bound_low", "transaminase_only"]].isna().all()
-    assert shown.loc[1, ["estimate", "bound_low", "transaminase_only"]].tolist() == [0.49, 0.37, 0.6]
+    steps = shown.loc[1, ["estimate", "bound_low", "transaminase_only"]].astype(float) * (80 / 5)
+    assert steps.round(6).tolist() == [8, 6, 10]  # of 80 patients, in steps of 5
 
 
 def test_a_hazard_ratio_from_four_events_is_not_shown() -> None:
@@ -154,7 +159,7 @@ def test_a_curve_is_read_off_at_the_grid() -> None:
     )  # fmt: skip
     shown = apply_policy(frame, "lt5", time_unit="days")
     assert shown["time"].tolist() == [0, 91, 182]
-    assert shown["estimate"].tolist() == [1.0, 0.82, 0.68]
+    assert shown["estimate"].tolist() == [1.0, 7 / 8, 5 / 8]  # 0.825 and 0.675 in steps of 5 of 40 patients
     assert shown["n_risk"].tolist() == [40, 35, 20]
     assert shown["n_event_to_date"].tolist() == [0, 5, 15]
 
@@ -166,7 +171,7 @@ def test_late_entry_is_cut_at_both_ends() -> None:
     )  # fmt: skip
     shown = apply_policy(frame, "lt5", time_unit="days")
     assert shown["time"].tolist() == [91, 182, 273]
-    assert shown["estimate"].tolist() == [0.75, 0.71, 0.69]
+    assert shown["estimate"].round(4).tolist() == [0.6667, 0.6667, 0.6667]  # in steps of 5 of 30 patients
     assert shown["n_risk"].tolist() == [20, 30, 10]
 
 
@@ -176,7 +181,7 @@ def test_curves_without_a_unit_are_refused() -> None:
 
 
 def test_rows_of_single_patients_are_refused() -> None:
-    frame = pd.DataFrame({"patient_id": ["a"], "value": [1.0]})
+    frame = pd.DataFrame({"patient_id": ["a"], "n": [1.0]})
     with pytest.raises(DisclosureError, match="single patients"):
         apply_policy(frame, "lt5")
     assert disclosed_policy(apply_policy(frame, "none")) == "none"
@@ -196,6 +201,44 @@ def test_the_same_policy_twice_is_once(frame: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(apply_policy(once, "lt5"), once)
     with pytest.raises(DisclosureError, match="again"):
         apply_policy(once, "hes7")
+
+
+def test_a_standardised_difference_does_not_tell_a_hidden_count() -> None:
+    frame = pd.DataFrame(
+        {"label": ["a", "b", "a"], "variable": ["ibd", "ibd", "age"], "n": [3, 9, 60], "denominator": [60, 60, 60],
+         "estimate": [3 / 60, 9 / 60, 11.5], "smd": [0.34, 0.34, 0.12]}
+    )  # fmt: skip
+    assert apply_policy(frame, "lt5")["smd"].isna().tolist() == [True, True, False]
+
+
+def test_medians_need_ten_patients_and_have_three_digits() -> None:
+    frame = pd.DataFrame({"strata": ["a", "b"], "time": [0, 0], "n": [8, 21], "estimate": [1.968503937, 1.968503937]})
+    shown = apply_policy(frame, "lt5")
+    assert shown["n"].tolist() == [10, 20]
+    assert np.isnan(shown["estimate"].iloc[0])
+    assert shown["estimate"].iloc[1] == 1.97
+
+
+def test_a_quantile_of_time_is_no_single_day() -> None:
+    frame = pd.DataFrame({"strata": ["all"], "probability": [0.5], "n": [340], "estimate": [7.6386], "conf_low": [7.01],
+                          "conf_high": [8.4]})  # fmt: skip
+    frame.attrs["time_unit"] = "years"
+    shown = apply_policy(frame, "lt5")
+    assert shown[["estimate", "conf_low", "conf_high"]].to_numpy().tolist() == [[7.75, 7.0, 8.5]]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"id": ["P1"], "value": [1.0]}),
+        pd.DataFrame({"days_to_transplant": [12, 300]}),
+        pd.DataFrame({"n": [20], "date": pd.to_datetime(["2020-01-01"])}),
+    ],
+    ids=["a renamed pseudonym", "days of patients", "dates"],
+)
+def test_rows_without_counts_and_dates_are_refused(frame: pd.DataFrame) -> None:
+    with pytest.raises(DisclosureError, match="without a column of counts"):
+        apply_policy(frame, "lt5")
 
 
 def test_empty_frames_stay_empty() -> None:

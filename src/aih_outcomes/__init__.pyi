@@ -71,3 +71,4 @@ from .tables import tabulate_model as tabulate_model
 from .tables import tabulate_moves as tabulate_moves
 from .tables import tabulate_quantiles as tabulate_quantiles
 from .tables import tabulate_rates as tabulate_rates
+from .tables import write_comparison as write_comparison

@@ -90,10 +90,11 @@ def report(
         result = build_report(plan, out=folder, data=data, progress=show)
     typer.echo(f"Report: {result.page}")
     if result.failed:
+        said = "; ".join(f"{name}: {details}" for name, details in result.failed.items())
         raise ReportError(
-            f"{len(result.failed)} notebook(s) failed: {', '.join(result.failed)}",
+            f"{len(result.failed)} notebook(s) failed ({said})",
             "A report is complete when every notebook ran",
-            "Open the page: each failure stands in its section",
+            "The page shows which; run the notebook in Jupyter to see more",
         )
 
 

@@ -1,8 +1,9 @@
 """Small-number suppression and rounding on tidy frames: the only place where it is done.
 
 Counts from 1 to a threshold become missing together with what rests on them; all others are rounded to a multiple of 5,
-so that a hidden count does not follow by subtraction from shown ones; shares come from rounded counts or are rounded
-themselves. A curve is read off at fixed times, for groups that are large enough, and ends where few are at risk.
+so that a hidden count does not follow by subtraction from shown ones; shares come from rounded counts, or move in steps
+of as many patients; other estimates have three significant digits, medians need ten patients. A curve is read off at
+fixed times, in such steps, for groups that are large enough, and ends where few are at risk.
 
 What it does not do: compare this release with an earlier one, or one frame of a report with another (differencing), or
 hide the estimates of a model whose patients are many.
@@ -111,6 +112,13 @@ def apply_policy(frame: pd.DataFrame, policy: str | Policy, *, time_unit: str | 
     return shown
 
 
+def pass_with_consent(frame: pd.DataFrame, policy: str) -> pd.DataFrame:
+    """Return the rows of one patient who consented, without the pseudonym, tagged as if disclosed under ``policy``."""
+    shown = frame.drop(columns="patient_id")
+    shown.attrs = {**frame.attrs, "disclosure": policy}
+    return shown
+
+
 def disclosed_policy(frame: pd.DataFrame) -> str | None:
     """Return the policy that ``frame`` went through, or None where it went through none."""
     name = frame.attrs.get("disclosure")
@@ -129,6 +137,8 @@ def explain_hidden(frame: pd.DataFrame) -> str:
     if rule.smallest_shown == 1:
         return ""
     rounded = f"counts rounded to the nearest {rule.round_to}"
+    if EVENTS_TO_DATE in frame:
+        rounded += f", curves in steps of {rule.round_to} patients"
     if not any(frame[column].isna().any() for column in frame if _is_count(column)):
         return f"{rounded.capitalize()}."
     return f"{hidden_mark(frame)}: fewer than {rule.smallest_shown} patients; other {rounded}."
@@ -149,7 +159,16 @@ def _refuse(frame: pd.DataFrame, rule: Policy, before: str | None) -> None:
             "A small-number rule is applied once, to the result itself",
             "Disclose the result, not the disclosed frame",
         )
-    if rule.name != "none" and "patient_id" in frame:
+    if rule.name == "none" or before == rule.name:
+        return
+    dated = [str(column) for column in frame if pd.api.types.is_datetime64_any_dtype(frame[column].dtype)]
+    if dated or not any(_is_count(column) for column in frame):
+        raise DisclosureError(
+            f"A frame with {len(dated)} column(s) of dates, or without a column of counts, would be written",
+            "A frame under a small-number rule says how many patients stand behind each row, and holds no dates",
+            "Disclose the tidy frame of a result; show rows of patients only in an internal plan (disclosure = none)",
+        )
+    if "patient_id" in frame:
         raise DisclosureError(
             f"{len(frame)} rows of single patients would be written",
             "A frame under a small-number rule holds groups",
@@ -188,14 +207,41 @@ def _disclose_rows(frame: pd.DataFrame, rule: Policy) -> pd.DataFrame:
         shown[column] = _hide_and_round(before[column].to_numpy(float), rule).array
     if {"n", "denominator"} <= set(counts):  # a small group hides its parts
         shown["n"] = shown["n"].mask(shown["denominator"].isna())
-    rests_on = [column for column in counts if column != "n_missing"]
-    lost = (shown[rests_on].isna() & before[rests_on].notna()).any(axis=1)
+    hidden = shown[counts].isna() & before.notna()
+    lost = hidden[[column for column in counts if column != "n_missing"]].any(axis=1) | _few(frame, before, rule)
     for column in _estimates(shown):
-        shown[column] = shown[column].mask(lost)
+        shown[column] = _significant(shown[column].astype(float).mask(lost))
+    if "smd" in shown and "variable" in shown:  # a difference between groups tells the count hidden in one of them
+        shown["smd"] = shown["smd"].mask(hidden.any(axis=1).groupby(shown["variable"]).transform("any"))
     if "n_met" in shown:
-        rates = [column for column in SHARES if column in shown]
-        shown[rates] = shown[rates].astype(float).round(2)
+        n = sum(_numbers(shown[column]) for column in ("n_met", "n_not_met", "n_not_evaluable"))
+        for column in [column for column in SHARES if column in shown]:
+            shown[column] = _in_steps(_numbers(shown[column]), rule.round_to / n)
+    if "probability" in shown:  # times at which one patient leaves
+        grid = rule.time_grid(str(frame.attrs.get("time_unit", "days")))
+        for column in ("estimate", "conf_low", "conf_high"):
+            shown[column] = (shown[column] / grid).round() * grid
     return _recompute_shares(shown, frame, before)
+
+
+def _few(frame: pd.DataFrame, before: pd.DataFrame, rule: Policy) -> pd.Series:
+    """Rows whose estimate is a median or quartile of too few: it would be one patient's value."""
+    if "n" not in before or "p_value" in frame or "measure" in frame:
+        return pd.Series(False, index=frame.index)
+    return (before["n"] > 0) & (before["n"] < rule.curve_minimum)
+
+
+def _significant(values: pd.Series) -> pd.Series:
+    """Round to three significant digits, so that an exact ratio does not tell the counts behind it."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.floor(np.log10(values.abs().to_numpy(float)))
+    scale = 10.0 ** np.where(np.isfinite(size), 2 - size, 0)
+    return pd.Series(np.round(values.to_numpy(float) * scale) / scale, index=values.index)
+
+
+def _in_steps(shares: Numbers, step: Numbers | float) -> Numbers:
+    """Round shares to multiples of ``step``, the share of as many patients as counts are rounded to."""
+    return np.clip(np.round(shares / step) * step, 0.0, 1.0)
 
 
 def _recompute_shares(shown: pd.DataFrame, frame: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
@@ -251,9 +297,13 @@ def _read_on_grid(curve: pd.DataFrame, rule: Policy, grid: float) -> pd.DataFram
     few = np.flatnonzero(~enough[begins:])
     shown_rows = np.arange(begins, begins + int(few[0]) if len(few) else len(at))
     shown = curve.iloc[np.maximum(past - 1, 0)].reset_index(drop=True).assign(time=at)
+    everyone = _numbers(curve["n" if "n" in curve else "n_risk"]).max()
+    step = rule.round_to / (np.floor(everyone / rule.round_to + 0.5) * rule.round_to)
     for column in _estimates(curve):
         before_first = 1.0 if column == "estimate" else np.nan
-        shown[column] = np.where(past > 0, shown[column].astype(float).round(2), before_first)
+        shown[column] = np.where(past > 0, _in_steps(_numbers(shown[column]), step), before_first)
+    if "std_error" in curve:
+        shown["std_error"] = np.nan
     if "n" in curve:
         shown["n"] = _hide_and_round(_numbers(shown["n"]), rule)
     for column in [str(c) for c in curve if str(c) in ("n_event", "n_censor")]:

@@ -22,7 +22,7 @@ class AihError(Exception):
 
     def __init__(self, what: str, rule: str, way_out: str) -> None:
         self.what, self.rule, self.way_out = what, rule, way_out
-        super().__init__(f"{what}. {rule}. {way_out}.")
+        super().__init__(f"{what}. Rule: {rule}. Way out: {way_out}.")
 
 
 class PlanError(AihError):
@@ -59,6 +59,12 @@ class ReportError(AihError):
     """A report is incomplete: a notebook failed or nothing was saved."""
 
     exit_code = 8
+
+
+def without_facts(message: str) -> str:
+    """Return the rule and the way out of an error's message, without what was found in the data."""
+    _, rule, rest = message.partition("Rule: ")
+    return rule + rest
 
 
 def describe_invalid(file: str, error: ValidationError) -> tuple[str, str, str]:

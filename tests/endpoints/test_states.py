@@ -58,7 +58,7 @@ def test_statistics_rule_5_for_rates_death_before_the_window_is_not_met() -> Non
     statuses = derive_response_status(MADE, RESPONSE)
     same(statuses[statuses["patient_id"] == "died"], """
         endpoint                         patient  status         status_transaminases
-        No non-response at 4 weeks       died     not evaluable  not evaluable
+        ≥ 50 % fall by 4 weeks       died     not evaluable  not evaluable
         CBR by 6 months                  died     met            met
         CBR at 6 months                  died     not met        not met
         CBR by 12 months                 died     met            met

@@ -46,7 +46,7 @@ def test_the_same_notebook_runs_for_another_plan(project, name, policy, journal,
     plan.write_text(text, encoding="utf-8")
     report = build_report(plan, out=project / "out" / name)
     page = report.page.read_text(encoding="utf-8")
-    assert report.failed == ()
+    assert report.failed == {}
     assert f"landmark at day {day}" in page
     assert f"Data: {title}." in page
     assert (policy == "none") == ("No small-number rule" in page)

@@ -56,7 +56,7 @@ def report(project):
 
 def test_a_failed_notebook_is_named_and_the_others_still_run(project, report):
     page = report.page.read_text(encoding="utf-8")
-    assert report.failed == ("bad",)
+    assert report.failed == {"bad": "ValueError: on purpose"}
     assert "This notebook failed" in page
     assert "ValueError: on purpose" in page
     assert (project / "first/figures/flow_after.pdf").is_file()

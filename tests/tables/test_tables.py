@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,7 +11,13 @@ import pytest
 
 from aih_outcomes.disclosure import apply_policy
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.tables import tabulate_baseline, tabulate_comparison, tabulate_rates
+from aih_outcomes.tables import (
+    tabulate_baseline,
+    tabulate_comparison,
+    tabulate_model,
+    tabulate_rates,
+    write_comparison,
+)
 from aih_outcomes.tables.numbers import FIGURE_SPACE, format_p, format_percent
 
 
@@ -166,3 +173,57 @@ def test_missing_columns_are_named() -> None:
 def test_p_is_never_nought_and_a_share_never_all_by_rounding() -> None:
     assert [format_p(p) for p in (0.0, 1e-9, 0.00099)] == ["< 0.001"] * 3
     assert [format_percent(p) for p in (0.0, 0.004, 0.996, 1.0)] == ["0", "<1", ">99", "100"]
+
+
+def contrast(**changes: object) -> pd.DataFrame:
+    rows = [
+        ("Responder", "hazard_ratio", 0.7366, 0.2951, 1.8388),
+        ("Responder", "risk_difference", 0.00638, -0.0413, 0.0541),
+        ("Not evaluable", "hazard_ratio", 0.7552, 0.2918, 1.9546),
+    ]
+    frame = pd.DataFrame(rows, columns=["strata", "measure", "estimate", "conf_low", "conf_high"])
+    frame = frame.assign(reference="Insufficient response", **changes)
+    frame.attrs = {"horizon": 5.0, "time_unit": "years"}
+    return frame
+
+
+def test_a_comparison_in_one_line_has_the_absolute_beside_the_relative_and_no_p() -> None:
+    assert write_comparison(contrast(p_value=0.51)) == (
+        "Responder vs Insufficient response: hazard ratio 0.74 (95 % CI 0.30 to 1.84), "
+        "risk difference at 5 years 0.6 % (−4.1 to 5.4)"
+    )
+
+
+def test_a_biased_comparison_in_one_line_says_so() -> None:
+    assert write_comparison(contrast(biased=True)).startswith("Responder vs Insufficient response (biased): ")
+
+
+def test_what_cannot_be_estimated_is_said_in_the_line() -> None:
+    only_ratio = contrast()[lambda frame: frame["measure"] == "hazard_ratio"]
+    assert write_comparison(only_ratio).endswith("risk difference at 5 years not estimable")
+    nothing = contrast(estimate=np.nan)
+    assert "hazard ratio not estimable, risk difference at 5 years not estimable" in write_comparison(nothing)
+    assert write_comparison(contrast(strata="Not evaluable")) == ""
+
+
+def test_a_small_coefficient_keeps_its_digits() -> None:
+    columns = ["label", "term", "estimate", "std_error", "conf_low", "conf_high", "p_value"]
+    rows = [
+        ("Platelets", "intercept", 5.4462, 0.0238, 5.4, 5.493, 0.0),
+        ("Platelets", "years", -0.0004, 0.0035, -0.0073, 0.0065, 0.91),
+    ]
+    table = tabulate_model(pd.DataFrame(rows, columns=columns))
+    assert table.display.iloc[0].tolist() == ["Intercept", "5.446 (5.400 to 5.493)", "0.024", "< 0.001"]
+    assert table.display.iloc[1].tolist() == ["Years", "−0.0004 (−0.0073 to 0.0065)", "0.0035", "0.91"]
+    assert any("scale of the model" in note for note in table.footnotes)
+
+
+def test_levels_stand_in_from_their_heading_and_only_headings_are_bold(baseline: pd.DataFrame) -> None:
+    html = tabulate_baseline(baseline).to_html()
+    (level,) = re.findall(r'<th scope="row" style="([^"]*)">1</th>', html)
+    (alone,) = re.findall(r'<th scope="row" style="([^"]*)">ALT, × ULN</th>', html)
+    (heading,) = re.findall(r'<th scope="rowgroup"[^>]*style="([^"]*)">Type</th>', html)
+    assert "padding-left" in level
+    assert "padding-left" not in alone
+    assert "font-weight: normal" in level
+    assert "font-weight: normal" not in heading

@@ -143,7 +143,7 @@ def _endpoints(response: Response) -> list[tuple[str, int, pd.Series, pd.Series]
     found = []
     if response.definition.non_response is not None:
         fell = response.non_response()["status"].replace({MET: NOT_MET, NOT_MET: MET})
-        found.append(("No non-response at 4 weeks", response.definition.non_response.window[1], fell, fell))
+        found.append(("≥ 50 % fall by 4 weeks", response.definition.non_response.window[1], fell, fell))
     short = response.definition.response.short
     later = {YEAR: (300, 430)} if windows.by[1] < YEAR else {}
     for day, window in ({windows.by[1]: windows.at} | later).items():

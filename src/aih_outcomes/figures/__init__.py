@@ -1,7 +1,7 @@
 """Drawing: a tidy frame and axes in, axes out; every figure at its final size, the same bytes on every run."""
 
 from aih_outcomes.figures.alluvial import draw_alluvial
-from aih_outcomes.figures.canvas import figure_of, frames_of, open_figure, remember_frame
+from aih_outcomes.figures.canvas import figure_of, frames_of, open_figure, remember_frame, stamp_figure
 from aih_outcomes.figures.curves import draw_survival
 from aih_outcomes.figures.export import export_figure
 from aih_outcomes.figures.flow_chart import draw_flow_chart
@@ -23,4 +23,5 @@ __all__ = [
     "frames_of",
     "open_figure",
     "remember_frame",
+    "stamp_figure",
 ]

@@ -30,6 +30,7 @@ from aih_outcomes.figures.style import (
     bundled_font,
     ink,
     is_light,
+    luminance,
     styles_of,
 )
 
@@ -37,6 +38,7 @@ LAST_STATES = ("undetermined", "not evaluable")  # at the bottom, whatever the o
 BAR = 0.2  # width of a node, in steps between visits
 GAP = 3.4  # between nodes, mm of a panel 90 mm high: room for one number
 NAME_WIDTH = 92.0  # points for a name beside the last nodes
+PALE, PALE_MORE = 0.6, 0.25  # flows from states paler than this luminance are drawn so much denser
 LIFT = 1.5  # points between a thin node and its number
 
 
@@ -193,7 +195,7 @@ def _draw_flows(
             PathPatch(
                 _ribbon(x0, x1, top0, top1, n),
                 facecolor=styles[state].colour,
-                alpha=FLOW_ALPHA,
+                alpha=FLOW_ALPHA + PALE_MORE * (luminance(styles[state].colour) > PALE),
                 edgecolor="none",
                 zorder=2,
             )

@@ -184,6 +184,18 @@ def measure(text: str, size: float, *, bold: bool = False) -> tuple[float, float
     return float(box.width), float(box.height)
 
 
+def stamp_figure(figure: Figure, words: str) -> None:
+    """Write ``words`` along the lower edge of a figure, below everything else."""
+    style = style_of(figure)
+    height = 1.6 * style.small / POINTS_PER_INCH / float(figure.get_size_inches()[1])
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(rect=(0.0, height, 1.0, 1.0 - height))  # type: ignore[call-arg]  # an argument of the constrained layout
+    figure.text(
+        0.99, 0.15 * height, words, ha="right", va="bottom", color=DARK, fontproperties=bundled_font(style.small)
+    )
+
+
 def remember_frame(ax: Axes, frame: pd.DataFrame) -> None:
     """Note that the figure of ``ax`` shows ``frame``, so that saving can ask whether it may be written."""
     _FRAMES.setdefault(figure_of(ax), []).append(frame)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from aih_outcomes.disclosure import explain_hidden, hidden_mark
 from aih_outcomes.figures.canvas import (
     NOTHING,
+    measure,
     open_axes,
     remember_frame,
     rule_across,
@@ -28,6 +29,7 @@ from aih_outcomes.figures.style import BAND_ALPHA, DARK, GroupStyle, bundled_fon
 AT_RISK_NUMBER = 5
 AT_RISK_SHARE = 0.1
 PANEL_MM, ROW_MM = 66.0, 10.5
+LITTLE_MORE = 1.12  # of the estimated width, before an effect is broken
 Numbers = NDArray[np.float64]
 
 
@@ -143,7 +145,7 @@ def _split_label(tidy: pd.DataFrame) -> tuple[str, str]:
 def _write_above(ax: Axes, note: str, caution: str) -> None:
     """Write the note above the axes, and in bold above it what a reader must know before the curves."""
     small = style_of(ax).small
-    lines = wrap_to(note, width_of(ax), small) if note else ""
+    lines = _break_at_commas(note, width_of(ax), small)
     up = 5.0
     for words, bold in ((lines, False), (caution, True)):
         if words:
@@ -159,6 +161,19 @@ def _write_above(ax: Axes, note: str, caution: str) -> None:
                 annotation_clip=False,
             )
             up += (words.count("\n") + 1) * LEADING * small + 1
+
+
+def _break_at_commas(text: str, width: float, size: float) -> str:
+    """Break a line that is too long after a comma rather than within an effect and its interval."""
+    lines: list[str] = []
+    for part in text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines else part
+        if lines and measure(longer, size)[0] > width:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1:] = [longer]
+    return "\n".join(wrap_to(line, width * LITTLE_MORE, size) for line in lines)
 
 
 def _write_below(ax: Axes, sentences: tuple[str, ...], down: float) -> None:

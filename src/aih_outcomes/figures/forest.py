@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from aih_outcomes.disclosure import explain_hidden, hidden_mark
-from aih_outcomes.figures.canvas import give_back, measure, open_axes, remember_frame, say_nothing, style_of
+from aih_outcomes.figures.canvas import (
+    figure_of,
+    give_back,
+    measure,
+    open_axes,
+    remember_frame,
+    say_nothing,
+    style_of,
+    wrap_to,
+)
 from aih_outcomes.figures.scales import RATIO_TICKS, plain, thin_out
 from aih_outcomes.figures.style import (
     BLACK,
@@ -31,6 +40,8 @@ AROUND = 1.06  # the axis goes a little beyond its first and last tick or interv
 Z95 = 1.959963984540054
 SQUARE = (2.6, 6.5)  # side of the squares with least and most information, points
 ROW_MM, FOOT_MM = 5.2, 16.0
+LEAST_ROOM = 110.0  # points for the intervals, before the reference is counted too
+HEADING_LINE = 0.75  # of a row, for each further line of a heading
 ABOVE, BELOW = 1.6, 0.7  # rows above the first heading and below the last row
 
 
@@ -57,13 +68,14 @@ def draw_forest(
         are grouped by ``design``, in order of appearance; an estimate that is missing is printed as not estimable; of
         several measures (``measure``) the hazard ratios are drawn; with ``n_reference, n_event_reference`` both sides
         of a contrast are counted
-    ax : axes of final size; default a figure of one and a half columns
+    ax : axes of final size; default a figure of two columns; on narrow paper the reference is not counted
     x_label : words under the axis
     """
     if "measure" in tidy:
         tidy = tidy[tidy["measure"] == "hazard_ratio"].reset_index(drop=True)
-    lines = _lines(tidy)
-    ax = open_axes(ax, width="one_and_half", height_mm=min(FOOT_MM + ROW_MM * max(len(lines) + 1, 4), 220))
+    rows = len(tidy) + 2 * (tidy["design"].nunique() if len(tidy) else 0)
+    ax = open_axes(ax, width="double", height_mm=min(FOOT_MM + ROW_MM * max(rows + 1, 4), 220))
+    lines = _lines(tidy, figure_of(ax).get_figwidth() * POINTS_PER_INCH, style_of(ax).small)
     remember_frame(ax, tidy)
     if tidy.empty:
         return say_nothing(ax, "nothing to show")
@@ -76,7 +88,7 @@ def draw_forest(
     ax.annotate(
         explain_hidden(tidy),
         (0, 0),
-        (start, -4.4 * style_of(ax).text),
+        (start, -4.1 * style_of(ax).text),
         xycoords="axes fraction",
         va="top",
         textcoords="offset points",
@@ -88,7 +100,8 @@ def draw_forest(
     return ax
 
 
-def _lines(tidy: pd.DataFrame) -> list[_Line]:
+def _lines(tidy: pd.DataFrame, paper: float, size: float) -> list[_Line]:
+    """Return headings and rows from top to bottom; a heading wider than the paper (points) takes several lines."""
     lines: list[_Line] = []
     y = 0.0
     designs = tidy["design"].astype("string").fillna("design not named") if len(tidy) else pd.Series(dtype="string")
@@ -97,7 +110,10 @@ def _lines(tidy: pd.DataFrame) -> list[_Line]:
         biased = [bool(tidy["biased"].iloc[row]) if "biased" in tidy else False for row in rows]
         name = str(design)
         heading = name[:1].upper() + name[1:] + (" – biased" if all(biased) and "biased" not in name else "")
-        lines.append(_Line(y, heading, -1, all(biased)))
+        heading = wrap_to(heading, 0.97 * paper - 2 * size, size, bold=True)
+        more = heading.count("\n") * HEADING_LINE
+        lines.append(_Line(y - more / 2, heading, -1, all(biased)))
+        y -= more
         for row, is_biased in zip(rows, biased, strict=True):
             y -= 1
             lines.append(_Line(y, "", int(row), is_biased))
@@ -118,7 +134,12 @@ def _dress_axis(ax: Axes, tidy: pd.DataFrame, lines: list[_Line], x_label: str) 
     ax.set_xticks([], minor=True)
     ax.spines["left"].set_visible(False)
     ax.plot(
-        [1, 1], [lines[-1].y - BELOW, 0.6], color=BLACK, linewidth=0.7 * style.scale, linestyle=(0, (4, 2)), zorder=1
+        [1, 1],
+        [lines[-1].y - BELOW, lines[1].y + 0.6],
+        color=BLACK,
+        linewidth=0.7 * style.scale,
+        linestyle=(0, (4, 2)),
+        zorder=1,
     )
     for line in lines:
         if line.is_biased and line.row >= 0:
@@ -178,10 +199,9 @@ def _write_columns(ax: Axes, tidy: pd.DataFrame, lines: list[_Line]) -> float:
     size = style_of(ax).small
     gap = 1.3 * size
     rows = {line.row: line for line in lines if line.row >= 0}
-    mark = hidden_mark(tidy)
     names = {r: _name_of(tidy.iloc[r]) for r in rows}
-    counts = {c: {r: _counted(tidy.iloc[r], c, mark) for r in rows} for c in ("n", "n_event")}
     words = {r: in_words(tidy.iloc[r]) + (" biased" if rows[r].is_biased else "") for r in rows}
+    counts = _fitting_counts(ax, tidy, list(names.values()), list(words.values()), gap)
     wide = {
         c: max(measure(text, size)[0] for text in [*texts.values(), head])
         for c, texts, head in (("n", counts["n"], "n"), ("n_event", counts["n_event"], "Events"))
@@ -203,9 +223,24 @@ def _write_columns(ax: Axes, tidy: pd.DataFrame, lines: list[_Line]) -> float:
     return start
 
 
-def _counted(row: pd.Series, column: str, mark: str) -> str:
+def _fitting_counts(
+    ax: Axes, tidy: pd.DataFrame, names: list[str], words: list[str], gap: float
+) -> dict[str, dict[int, str]]:
+    """Return n and events of each row in words: of both sides where the paper is wide enough, else of the first."""
+    size, mark = style_of(ax).small, hidden_mark(tidy)
+    room = figure_of(ax).get_figwidth() * POINTS_PER_INCH - LEAST_ROOM - 5 * gap
+    both, first = (
+        {c: {r: _counted(tidy.iloc[r], c, mark, is_both) for r in range(len(tidy))} for c in ("n", "n_event")}
+        for is_both in (True, False)
+    )
+    columns = (names, words, both["n"].values(), both["n_event"].values())
+    return both if sum(max(measure(text, size)[0] for text in column) for column in columns) <= room else first
+
+
+def _counted(row: pd.Series, column: str, mark: str, is_both: bool) -> str:
     """Write ``110``, or ``110 vs 125`` where the reference is counted too."""
-    counts = [row[c] for c in (column, f"{column}_reference") if c in row.index]
+    columns = (column, f"{column}_reference") if is_both else (column,)
+    counts = [row[c] for c in columns if c in row.index]
     return " vs ".join(mark if pd.isna(count) else str(int(count)) for count in counts)
 
 

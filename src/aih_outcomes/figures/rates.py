@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,16 +11,17 @@ from matplotlib.lines import Line2D
 from aih_outcomes.disclosure import explain_hidden, hidden_mark
 from aih_outcomes.figures.canvas import give_back, measure, open_axes, remember_frame, say_nothing, settle, style_of
 from aih_outcomes.figures.placement import points_from
+from aih_outcomes.figures.risk_table import LEADING
 from aih_outcomes.figures.style import BLACK, DARK, GRID, GRID_LINE, MM_PER_INCH, POINTS_PER_INCH, bundled_font
 
-ROW_MM, AROUND_MM = 6.0, 26.0
+ROW_MM, AROUND_MM = 6.0, 34.0
 BOUNDS_WIDTH = 6.0  # points: a broad grey bar, so that the interval stands on it
 BOUNDS = "#C9C9C9"
 SQUARE, DIAMOND = 4.2, 4.6  # points
 COLUMNS = {"Met/evaluable": ("n_met", "n_not_met"), "Not evaluable": ("n_not_evaluable",)}
 KEY = {
     "bounds": "if none to all not evaluable had met",
-    "estimate": "95 % CI",
+    "estimate": "observed (95 % CI)",
     "corrected": "corrected for missing IgG",
 }
 X_LABEL = "Criteria met (% of evaluable)"
@@ -79,7 +80,7 @@ def _draw_rows(ax: Axes, shown: pd.DataFrame) -> None:
         ax.plot(corrected, place, **_diamond(scale), zorder=3, clip_on=False)
 
 
-def _diamond(scale: float) -> dict[str, object]:
+def _diamond(scale: float) -> dict[str, Any]:
     return {"linestyle": "none", "marker": "D", "markersize": DIAMOND * scale, "markerfacecolor": "white",
             "markeredgecolor": BLACK, "markeredgewidth": 0.8 * scale}  # fmt: skip
 
@@ -117,25 +118,21 @@ def _counted(row: pd.Series, columns: tuple[str, ...], mark: str) -> str:
 
 
 def _write_key(ax: Axes, *, has_corrected: bool) -> None:
-    """Explain bar, line and diamond above the axes, in one line."""
+    """Explain bar, line and diamond above the axes, one under the other."""
     style = style_of(ax)
-    there, y = points_from(ax, (0, 1)), 1.9 * style.small
-    looks: Mapping[str, dict[str, object]] = {
-        "bounds": {"color": BOUNDS, "linewidth": BOUNDS_WIDTH * style.scale, "solid_capstyle": "butt"},
-        "estimate": {"color": BLACK, "linewidth": 1.1 * style.scale, "marker": "s", "markersize": SQUARE * style.scale},
+    size = style.small
+    looks: dict[str, dict[str, Any]] = {
         "corrected": _diamond(style.scale),
+        "estimate": {"color": BLACK, "linewidth": 1.1 * style.scale, "marker": "s", "markersize": SQUARE * style.scale},
+        "bounds": {"color": BOUNDS, "linewidth": BOUNDS_WIDTH * style.scale, "solid_capstyle": "butt"},
     }
-    x = -measure("Estimate", style.small)[0] - 3 * style.small
+    there, y = points_from(ax, (0, 1)), 2.4 * size
     for name, look in looks.items():
         if name == "corrected" and not has_corrected:
             continue
-        long = 2.2 * style.small
-        line = Line2D([x, x + long / 2, x + long], [y, y, y], transform=there, markevery=[1], clip_on=False)
+        line = Line2D([0, 1.3 * size, 2.6 * size], [y] * 3, transform=there, markevery=[1], clip_on=False)
         line.set(**look)
         ax.add_line(line)
-        x += long + 0.5 * style.small
-        words = KEY[name]
-        ax.text(
-            x, y, words, transform=there, va="center_baseline", color=DARK, fontproperties=bundled_font(style.small)
-        )
-        x += measure(words, style.small)[0] + 1.6 * style.small
+        font = bundled_font(size)
+        ax.text(3.2 * size, y, KEY[name], transform=there, va="center", color=DARK, fontproperties=font)
+        y += LEADING * size

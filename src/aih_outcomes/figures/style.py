@@ -85,7 +85,7 @@ GROUP_STYLES: Mapping[str, GroupStyle] = MappingProxyType(
         "All patients": GroupStyle(BLACK, "-", "o", 1.0),
         "Start of treatment": GroupStyle("#CFCFCF", "-", "8"),
         "Transplant or death": GroupStyle("#1A1A1A", (0, (4, 1, 1, 1)), "*"),
-        "No longer followed": GroupStyle("#EDEDED", (0, (1, 3.5)), "<", edge=DARK),
+        "No longer followed": GroupStyle("#DDDDDD", (0, (1, 3.5)), "<", edge=DARK),
     }
 )
 # What the words also begin with in the project's frames.
@@ -160,14 +160,14 @@ def ink(colour: str) -> str:
     red, green, blue = to_rgb(colour)
     for percent in range(100, 0, -1):
         shade = (red * percent / 100, green * percent / 100, blue * percent / 100)
-        if (1 + 0.05) / (_luminance(shade) + 0.05) >= READABLE:
+        if (1 + 0.05) / (luminance(shade) + 0.05) >= READABLE:
             return to_hex(shade)
     return BLACK
 
 
-def _luminance(rgb: tuple[float, float, float]) -> float:
-    """Relative luminance of sRGB (WCAG 2.1)."""
-    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in rgb]
+def luminance(colour: str | tuple[float, float, float]) -> float:
+    """Return the relative luminance of a colour, 0 black to 1 white (WCAG 2.1)."""
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -179,7 +179,7 @@ def is_light(colour: str) -> bool:
     >>> is_light("#E69F00"), is_light("#0072B2")
     (True, False)
     """
-    return _luminance(to_rgb(colour)) > EQUAL_CONTRAST
+    return luminance(colour) > EQUAL_CONTRAST
 
 
 def mix_with_white(colour: str, share: float) -> str:

@@ -84,10 +84,11 @@ def _draw_bars(ax: Axes, bars: pd.DataFrame, y: float, height: float, end: float
     """Draw the courses of one drug in its lane; its name stands in the first bar, or after it where it is too short."""
     style = style_of(ax)
     is_matched = bool(bars["matched"].astype("boolean").fillna(False).any()) if "matched" in bars else False
-    colour = mix_with_white(MATCHED if is_matched else DRUG, BAR_SHARE)  # opaque: no line of an event shines through
+    colour = MATCHED if is_matched else DRUG
+    fill = mix_with_white(colour, BAR_SHARE)  # opaque: no line of an event shines through
     courses = _courses(bars, end)
     for start, stop, is_ongoing in courses:
-        ax.barh(y, stop - start, height, left=start, color=colour, linewidth=0, zorder=2)
+        ax.barh(y, stop - start, height, left=start, color=fill, linewidth=0, zorder=2)
         if is_ongoing:
             ax.plot(stop, y, marker=">", markersize=4.5 * style.scale, color=colour, clip_on=False, zorder=3)
     start, stop, _ = courses[0]

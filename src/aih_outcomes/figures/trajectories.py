@@ -126,7 +126,7 @@ def _dress_axis(
 def _visit_ticks(shown: pd.DataFrame, end: float) -> list[float]:
     """Return the months at which there were visits, where that gives three or more; else those of every axis."""
     visits = shown["time"].to_numpy(float) / DAYS_PER_MONTH
-    ticks = [float(month) for month in VISIT_MONTHS if np.abs(visits - month).min() <= 0.1 + 0.03 * month]
+    ticks = [float(month) for month in VISIT_MONTHS if np.abs(visits - month).min() <= 0.12 + 0.03 * month]
     return ticks if len(ticks) > 2 else time_ticks(end / DAYS_PER_MONTH + 0.05, "months")
 
 
@@ -148,7 +148,7 @@ def _dress_values(ax: Axes, values: Numbers, y_label: str, *, log: bool) -> None
         return
     else:
         ax.set_ylim(0, highest * 1.08)
-    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     ticks = [float(tick) for tick in ax.get_yticks() if ax.get_ylim()[0] <= tick <= ax.get_ylim()[1]]
     ax.set_yticks(ticks, [plain(round(tick, 6)) for tick in ticks])
 
@@ -186,9 +186,7 @@ def _draw_group(ax: Axes, shown: pd.DataFrame, name: str, look: GroupStyle, plac
         markeredgewidth=0.4,
         zorder=4,
     )
-    largest = rows["n"].max()
-    words = name if pd.isna(largest) else f"{name} (n = {int(largest)})"
-    return LineLabel(words, look.colour, x, np.asarray(y, np.float64))
+    return LineLabel(name, look.colour, x, np.asarray(y, np.float64))
 
 
 def _obstacles(

@@ -11,22 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from aih_outcomes.disclosure import hidden_mark
 from aih_outcomes.errors import ReportError
 from aih_outcomes.report.execute import Executed, execute_notebook, find_notebooks
 from aih_outcomes.report.manifest import hash_file, render_manifest
 from aih_outcomes.report.render import render_page, section_of
 from aih_outcomes.study import Study, read_plan
 from aih_outcomes.study.output import SAVED
+from aih_outcomes.tables.numbers import format_count
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished report: its page and the notebooks that failed."""
+    """A finished report: its page, and the notebooks that failed with what they said (for the screen only)."""
 
     page: Path
-    failed: tuple[str, ...]
+    failed: dict[str, str]
 
 
 def build_report(
@@ -41,44 +45,44 @@ def build_report(
     ------
     PlanError, DataError : the plan or the data cannot be used; nothing is written
     """
-    study = Study(read_plan(plan), plan, out, data)
+    study = Study(read_plan(plan), plan.resolve(), out.resolve(), data and data.resolve())  # kernels start elsewhere
     notebooks = find_notebooks(study.plan.notebooks, plan)
-    out = out.resolve()  # kernels start elsewhere
     facts = _facts(study)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=out.parent) as scratch:
-        new, executed, seconds = Path(scratch) / "new", [], {}
-        for number, source in enumerate(notebooks):
-            progress(source.stem, number, len(notebooks))
-            started = time.perf_counter()
-            executed.append(
-                execute_notebook(
-                    source,
-                    plan=plan.resolve(),
-                    data=data and data.resolve(),
-                    folder=Path(scratch) / "runs" / source.stem,
-                )
-            )
-            seconds[source.stem] = round(time.perf_counter() - started, 2)
-        progress("", len(notebooks), len(notebooks))
+    study.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=study.out.parent) as scratch:
+        new = Path(scratch) / "new"
+        executed, seconds = _run(study, notebooks, Path(scratch) / "runs", progress)
         items = {run.name: _collect(run, new) for run in executed}
         sections = [section_of(run, items[run.name]) for run in executed]
         _write(new / "index.html", render_page(sections=sections, facts=facts, folder=new))
         states = {
             run.name: {"sha256": hash_file(run.source), "state": "failed" if run.failure else "ok"} for run in executed
         }
-        inputs = _inputs(study)
-        _write(
-            new / "manifest.json",
-            render_manifest(plan=plan, inputs=inputs, notebooks=states, folder=new, seed=study.plan.seed),
-        )
+        manifest = render_manifest(plan=plan, inputs=_inputs(study), notebooks=states, folder=new, seed=study.plan.seed)
+        _write(new / "manifest.json", manifest)
         _write(new / "run.json", json.dumps({"seconds": seconds}, indent=1) + "\n")
-        _replace(new, out)
-    return Report(out / "index.html", tuple(run.name for run in executed if run.failure))
+        _replace(new, study.out)
+    return Report(out / "index.html", {run.name: run.details for run in executed if run.failure})
+
+
+def _run(
+    study: Study, notebooks: list[Path], folder: Path, progress: Progress
+) -> tuple[list[Executed], dict[str, float]]:
+    executed, seconds = [], {}
+    for number, source in enumerate(notebooks):
+        progress(source.stem, number, len(notebooks))
+        started = time.perf_counter()
+        executed.append(
+            execute_notebook(
+                source, plan=study.path, data=study.data, folder=folder / source.stem, policy=study.plan.disclosure
+            )
+        )
+        seconds[source.stem] = round(time.perf_counter() - started, 2)
+    progress("", len(notebooks), len(notebooks))
+    return executed, seconds
 
 
 def _facts(study: Study) -> dict[str, Any]:
-    cohort = study.cohort
     report = study.source.load_report
     assert report is not None
     return {
@@ -90,12 +94,16 @@ def _facts(study: Study) -> dict[str, Any]:
         "criteria": study.definition.describe(),
         "criteria_title": study.definition.title,
         "endpoint": study.endpoint.label,
-        "n_read": int(report["n_read"].sum()),
-        "n_kept": int(report["n_kept"].sum()),
-        "n_set_aside": int(report["n_set_aside"].sum()),
-        "n_patients": cohort.n_patients,
-        "n_patients_read": study.source.n_patients,
+        "n_rows": f"{int(report['n_read'].sum()):,}".replace(",", " "),
+        **_numbers(study, patients_read=study.source.n_patients, patients=study.cohort.n_patients),
+        **_numbers(study, set_aside=int(report["n_set_aside"].sum())),
     }
+
+
+def _numbers(study: Study, **counts: int) -> dict[str, str]:
+    """Return counts as the plan's small-number rule lets them be written."""
+    frame = study.disclose(pd.DataFrame({"n": counts.values()}))
+    return {name: format_count(n, hidden=hidden_mark(frame)) for name, n in zip(counts, frame["n"], strict=True)}
 
 
 def _collect(run: Executed, new: Path) -> list[dict[str, Any]]:

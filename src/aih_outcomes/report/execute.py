@@ -11,7 +11,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from aih_outcomes.errors import PlanError
+from aih_outcomes.errors import PlanError, without_facts
 
 TIMEOUT_SECONDS = 1200
 # The kernel listens on the loopback address only; that it says so at each start helps nobody.
@@ -33,20 +33,21 @@ _COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """One notebook after its run."""
+    """One notebook after its run: ``failure`` may be written, ``details`` are for the screen of who runs it."""
 
     name: str
     title: str
     source: Path
     folder: Path
     failure: str = ""
+    details: str = ""
 
 
-def execute_notebook(source: Path, *, plan: Path, data: Path | None, folder: Path) -> Executed:
+def execute_notebook(source: Path, *, plan: Path, data: Path | None, folder: Path, policy: str) -> Executed:
     """Execute ``source`` for ``plan``; what it saves goes to ``folder``, the executed copy beside it.
 
     A generated first cell names plan and folder; it is not part of the copy. A failing cell does not raise: its error
-    is in ``failure``.
+    is in ``failure``, without what it says of the data unless the small-number rule ``policy`` is none.
     """
     notebook = nbformat.read(source, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     arguments = f"plan={str(plan)!r}, out={str(folder)!r}" + (f", data={str(data)!r}" if data else "")
@@ -63,18 +64,23 @@ def execute_notebook(source: Path, *, plan: Path, data: Path | None, folder: Pat
         record_timing=False,
         resources={"metadata": {"path": str(source.parent)}},
     )
-    failure = ""
+    failure = details = ""
     try:
         client.execute(env={**os.environ, **SURROUNDINGS})
     except CellExecutionError as error:
-        failure = f"{error.ename}: {_COLOUR_CODES.sub('', error.evalue)}"
+        details = f"{error.ename}: {_COLOUR_CODES.sub('', error.evalue)}"
+        failure = details if policy == "none" else f"{error.ename}. {without_facts(details)}".strip()
     except (CellTimeoutError, DeadKernelError) as error:
-        failure = f"{type(error).__name__}: the kernel did not finish"
+        failure = details = f"{type(error).__name__}: the kernel did not finish"
     del notebook.cells[0]
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if "outputs" in cell:  # a traceback quotes values
+            cell["outputs"] = [
+                output for output in cell["outputs"] if output.output_type != "error" or policy == "none"
+            ]
     nbformat.write(notebook, folder / f"{source.stem}.ipynb")  # type: ignore[no-untyped-call]
-    return Executed(source.stem, _title(notebook), source, folder, failure)
+    return Executed(source.stem, _title(notebook), source, folder, failure, details)
 
 
 def _title(notebook: nbformat.NotebookNode) -> str:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 SAVED = "saved.json"
 
 
-def write_shown(shown: Axes | Figure | Table, name: str, *, out: Path, policy: str) -> str:
+def write_shown(shown: Axes | Figure | Table, name: str, *, out: Path, policy: str, stamp: str = "") -> str:
     """Write a figure (PDF, SVG, PNG and its data) or a table (CSV and HTML) below ``out``; return which it is.
+
+    ``stamp`` is printed on the figure itself, for whoever sees it without its caption.
 
     Raises
     ------
@@ -33,12 +35,14 @@ def write_shown(shown: Axes | Figure | Table, name: str, *, out: Path, policy: s
         _write(folder / f"{name}.html", shown.to_html())
         _write(folder / f"{name}.csv", shown.to_csv_text())
         return folder.name
-    from aih_outcomes.figures import export_figure, figure_of, frames_of
+    from aih_outcomes.figures import export_figure, figure_of, frames_of, stamp_figure
 
     figure = figure_of(shown)
     frames = frames_of(figure)
     refuse_undisclosed(name, frames, policy)
     folder = _open(out / "figures")
+    if stamp:
+        stamp_figure(figure, stamp)
     export_figure(figure, folder / name)
     for number, frame in enumerate(frames, start=1):
         part = "" if len(frames) == 1 else f"_{number}"

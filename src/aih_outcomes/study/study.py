@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from aih_outcomes.cohort import Cohort
-from aih_outcomes.disclosure import apply_policy
+from aih_outcomes.disclosure import apply_policy, pass_with_consent
 from aih_outcomes.endpoints.baseline import BASELINE_WORDS, KNOWN_LATER, derive_baseline, in_words
 from aih_outcomes.endpoints.clock import IN_WORDS
 from aih_outcomes.endpoints.definition import Definition, read_definition
@@ -45,6 +45,7 @@ EXCLUSION_WORDS = {
     "other_liver_disease": "Other liver disease",
     "in_response_at_baseline": "Response criteria already met at time zero",
 }
+SYNTHETIC = "Synthetic; effects set by us"
 TREATMENT_WORDS = {
     "induction": "Induction steroid",
     "second_line": "Second line (conventional)",
@@ -249,7 +250,7 @@ class Study:
             )
             shows = ["case_report", "genetic"] if of_gene else ["case_report"]
             check_consent(self.plan.consent, frame["patient_id"].unique(), shows=shows)
-            frame = frame.drop(columns="patient_id")
+            return pass_with_consent(frame, self.plan.disclosure)
         return apply_policy(frame, self.plan.disclosure)
 
     def case(self, patient_id: str, *, shows: tuple[str, ...] = ("case_report",)) -> Cohort:
@@ -269,7 +270,7 @@ class Study:
         """Return what every caption ends with: whose data, by which criteria, under which small-number rule."""
         parts = [f"Data: {self.plan.data.label}."]
         if self.plan.data.synthetic:
-            parts.append("Synthetic; effects set by us.")
+            parts.append(f"{SYNTHETIC}.")
         parts.append(f"Criteria: {self.definition.title}. Time zero: {IN_WORDS[self.plan.endpoint.time_zero]}.")
         rule = self.plan.disclosure
         parts.append("No small-number rule." if rule == "none" else f"Small-number rule: {rule}; counts are rounded.")
@@ -289,6 +290,7 @@ class Study:
         ------
         DisclosureError : its numbers did not come from ``disclose`` under the plan's rule
         """
-        kind = write_shown(shown, name, out=self.out, policy=self.plan.disclosure)
+        stamp = SYNTHETIC if self.plan.data.synthetic else ""
+        kind = write_shown(shown, name, out=self.out, policy=self.plan.disclosure, stamp=stamp)
         caption = f"{caption} {self.describe()}"
         record(self.out, {"kind": kind, "name": name, "caption": caption, "alt": alt or caption, "story": story})

@@ -6,6 +6,7 @@ from aih_outcomes.tables.model import tabulate_model
 from aih_outcomes.tables.moves import tabulate_moves
 from aih_outcomes.tables.quantiles import tabulate_quantiles
 from aih_outcomes.tables.rates import tabulate_rates
+from aih_outcomes.tables.sentences import write_comparison
 from aih_outcomes.tables.table import Table
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "tabulate_moves",
     "tabulate_quantiles",
     "tabulate_rates",
+    "write_comparison",
 ]

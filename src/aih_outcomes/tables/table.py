@@ -15,6 +15,9 @@ from aih_outcomes.disclosure import explain_hidden
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.tables.numbers import align
 
+# In the table itself, so that it looks the same in a report, a notebook and a letter.
+LEFT, PLAIN, INDENT = "text-align: left", "font-weight: normal", "padding-left: 1.3em"
+NUMBER = "font-variant-numeric: tabular-nums; white-space: nowrap"
 NOTHING = "nothing to show: fewer than 10 patients"
 
 
@@ -39,7 +42,7 @@ class Table:
 
     def to_html(self) -> str:
         """Return a ``<table>`` with caption, scopes for screen readers, and numbers aligned at their units."""
-        head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in self.display.columns)
+        head = "".join(f'<th scope="col" style="{LEFT}">{escape(str(name))}</th>' for name in self.display.columns)
         width = len(self.display.columns)
         foot = "".join(f'<tr><td colspan="{width}">{escape(note)}</td></tr>' for note in self.footnotes)
         return (
@@ -55,7 +58,7 @@ class Table:
             padded[column] = align(padded[column].tolist())
         rows = list(zip(self.groups, padded.itertuples(index=False, name=None), strict=True))
         return "\n".join(
-            f"<tbody>{_heading(group, width)}{''.join(_row(cells) for _, cells in members)}</tbody>"
+            f"<tbody>{_heading(group, width)}{''.join(_row(cells, bool(group)) for _, cells in members)}</tbody>"
             for group, members in itertools.groupby(rows, key=lambda row: row[0])
         )
 
@@ -70,13 +73,18 @@ class Table:
 
 
 def _heading(group: str, width: int) -> str:
-    return f'<tr><th scope="rowgroup" colspan="{width}">{escape(group)}</th></tr>' if group else ""
+    return f'<tr><th scope="rowgroup" colspan="{width}" style="{LEFT}">{escape(group)}</th></tr>' if group else ""
 
 
-def _row(cells: tuple[object, ...]) -> str:
+def _row(cells: tuple[object, ...], is_under_heading: bool) -> str:
+    """Return a row: its name is plain, and stands in from the heading of its group."""
     first, *others = (escape(str(cell)) for cell in cells)
-    style = ' style="font-variant-numeric: tabular-nums; white-space: nowrap"'
-    return f'<tr><th scope="row">{first}</th>' + "".join(f"<td{style}>{cell}</td>" for cell in others) + "</tr>"
+    name = f"{LEFT}; {PLAIN}; {INDENT}" if is_under_heading else f"{LEFT}; {PLAIN}"
+    return (
+        f'<tr><th scope="row" style="{name}">{first}</th>'
+        + "".join(f'<td style="{NUMBER}">{cell}</td>' for cell in others)
+        + "</tr>"
+    )
 
 
 def make_table(

@@ -54,7 +54,7 @@ class RandomEffects:
     not_estimable: str | None
 
     def tidy(self) -> pd.DataFrame:
-        """One row per fixed effect: ``label, term, estimate, std_error, conf_low, conf_high, statistic, p_value``.
+        """One row per fixed effect: ``label, term, estimate`` to ``p_value``, ``n`` patients.
 
         Slopes are per year; normal (Wald) limits. On the log scale ``estimate`` is a difference of logarithms.
         """
@@ -63,6 +63,7 @@ class RandomEffects:
         return order_columns(pd.DataFrame({
             "label": self.measures.label, "term": self.names, "estimate": self.estimate, "std_error": se,
             "conf_low": self.estimate - z * se, "conf_high": self.estimate + z * se, "statistic": statistic,
+            "n": self.measures.frame["patient_id"].nunique(),
             "p_value": 2 * norm.sf(np.abs(statistic)),
         }))  # fmt: skip
 

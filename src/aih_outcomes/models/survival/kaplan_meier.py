@@ -111,7 +111,9 @@ class KaplanMeier:
             for curve, low, high in ((c, *self._limits(c)) for c in self.curves)
             for p in probs
         ]  # fmt: skip
-        return order_columns(pd.DataFrame(rows))
+        frame = order_columns(pd.DataFrame(rows))
+        frame.attrs = {"time_unit": unit or self.outcome.time_unit}
+        return frame
 
     def n_at_risk(self, times: Sequence[float]) -> pd.DataFrame:
         """Return how many are at risk at given times (for a risk table): ``label, strata, time, n_risk, n_event``.
