@@ -102,3 +102,31 @@ def test_a_report_that_cannot_be_built_leaves_the_old_one_untouched(project, rep
         build_report(broken, out=report.page.parent)
     assert report.page.read_bytes() == before
     assert not list(project.glob(".report-*"))
+
+
+def test_drafts_saved_by_hand_outlive_a_new_report(project):
+    out = project / "with_draft"
+    build_report(project / "reports/plans/tiny.toml", out=out)
+    (out / "draft").mkdir()
+    (out / "draft" / "mine.txt").write_text("mine", encoding="utf-8")
+    build_report(project / "reports/plans/tiny.toml", out=out)
+    assert (out / "draft" / "mine.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_under_a_small_number_rule_a_failure_says_rule_and_way_out_but_nothing_of_the_data(project):
+    notebook(
+        project / "notebooks/teller.ipynb",
+        "What is told?",
+        "from aih_outcomes.errors import DataError\nraise DataError('3 of 7 rows', 'A rule', 'A way')",
+    )
+    plan = project / "reports/plans/teller.toml"
+    names = '["good", "bad", "after"]'
+    plan.write_text(PLAN.replace(names, '["teller"]').replace('"none"', '"lt5"'), encoding="utf-8")
+    report = build_report(plan, out=project / "told")
+    written = "".join(
+        path.read_text(encoding="utf-8") for path in (project / "told").rglob("*") if path.suffix in {".html", ".ipynb"}
+    )
+    assert "3 of 7 rows" in report.failed["teller"]
+    assert "A rule. Way out: A way" in written
+    assert "DataError" in written
+    assert "Traceback" not in written

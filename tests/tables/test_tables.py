@@ -227,3 +227,10 @@ def test_levels_stand_in_from_their_heading_and_only_headings_are_bold(baseline:
     assert "padding-left" not in alone
     assert "font-weight: normal" in level
     assert "font-weight: normal" not in heading
+
+
+def test_a_notebook_keeps_what_is_shown_and_not_the_numbers_behind_it(baseline: pd.DataFrame) -> None:
+    table = tabulate_baseline(baseline)
+    assert repr(table).startswith("Characteristics")
+    assert "data=" not in repr(table)
+    assert table._repr_html_() == table.to_html()

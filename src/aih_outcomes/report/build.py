@@ -19,7 +19,7 @@ from aih_outcomes.report.execute import Executed, execute_notebook, find_noteboo
 from aih_outcomes.report.manifest import hash_file, render_manifest
 from aih_outcomes.report.render import render_page, section_of
 from aih_outcomes.study import Study, read_plan
-from aih_outcomes.study.output import SAVED
+from aih_outcomes.study.output import DRAFT, SAVED
 from aih_outcomes.tables.numbers import format_count
 
 Progress = Callable[[str, int, int], None]
@@ -140,4 +140,6 @@ def _replace(new: Path, out: Path) -> None:
     old = new.with_name("old")
     if out.exists():
         out.rename(old)
+        if (old / DRAFT).is_dir():  # what notebooks saved by hand stays
+            (old / DRAFT).rename(new / DRAFT)
     new.rename(out)

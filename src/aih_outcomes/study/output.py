@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SAVED = "saved.json"
+DRAFT = "draft"
 
 
 def write_shown(shown: Axes | Figure | Table, name: str, *, out: Path, policy: str, stamp: str = "") -> str:

@@ -27,7 +27,7 @@ from aih_outcomes.models.survival.comparison import GroupComparison, compare_gro
 from aih_outcomes.models.survival.landmark import incident_only, landmark
 from aih_outcomes.outcomes import Groups, TimeToEvent
 from aih_outcomes.study.consent import check_consent
-from aih_outcomes.study.output import record, write_shown
+from aih_outcomes.study.output import DRAFT, record, write_shown
 from aih_outcomes.study.plan import StudyPlan, read_plan
 from aih_outcomes.study.specification import describe_flow
 from aih_outcomes.tables import Table
@@ -77,7 +77,7 @@ def open_study(plan: str | Path) -> Study:
     path = Path(plan)
     if path.suffix != ".toml":
         path = _plans_folder() / f"{plan}.toml"
-    return Study(read_plan(path), path, path.parent.parent / "output" / path.stem / "draft")
+    return Study(read_plan(path), path, path.parent.parent / "output" / path.stem / DRAFT)
 
 
 def _plans_folder() -> Path:

@@ -21,7 +21,7 @@ NUMBER = "font-variant-numeric: tabular-nums; white-space: nowrap"
 NOTHING = "nothing to show: fewer than 10 patients"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Table:
     """A table: words in ``display``, numbers in ``data``.
 
@@ -49,6 +49,13 @@ class Table:
             f'<table class="aih-table">\n<caption>{escape(self.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
             f"{self._body(width)}\n" + (f"<tfoot>{foot}</tfoot>\n" if foot else "") + "</table>\n"
         )
+
+    def __repr__(self) -> str:
+        """Return what is shown, never the numbers behind it: a notebook keeps it."""
+        return f"{self.caption}\n{self.display.to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
     def _body(self, width: int) -> str:
         if self.display.empty:

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.survival.comparison import compare_groups
+from aih_outcomes.models.survival.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.log_rank import compare_survival
+from aih_outcomes.models.survival.restricted_mean import compare_restricted_means, compare_survival_at
 from aih_outcomes.models.survival.time_varying import time_varying
 from aih_outcomes.outcomes import Groups, TimeToEvent
 
@@ -85,3 +88,14 @@ def test_splitting_keeps_the_time_at_risk_and_the_events(rows):
     assert (frame["exit"] - frame["entry"]).sum() == expected
     assert outcome.event.sum() == sum(dead for _, _, dead, _ in rows)
     assert frame["patient_id"].nunique() == len(rows)
+
+
+def test_statistics_rule_4_no_curve_and_no_test_of_groups_that_may_change_back():
+    rows = [(str(i), 0, 10.0 + i, 1) for i in range(9)]
+    back = spells(rows, [(str(i), "yes", 5.0) for i in range(9)], irreversible=False)
+    for ask in (estimate_survival, compare_survival, compare_survival_at, compare_restricted_means):
+        with pytest.raises(OutcomeError, match="may change back"):
+            ask(back, by="group")
+    comparison = compare_groups(back, by="group")
+    assert comparison.survival is None
+    assert comparison.tidy()["measure"].tolist() == ["hazard_ratio"]

@@ -47,17 +47,17 @@ class GroupComparison:
     ----------
     outcome : what was followed, its design included
     sizes : index ``strata``; ``n`` patients ever in the group, ``n_event``
-    survival, log_rank, cox, proportional_hazards : unadjusted curves and test; the model; is its ratio constant
-    risk, restricted_mean : unadjusted absolute differences at the horizon; None where groups may change back, because
-        curves of such groups describe nobody
+    cox, proportional_hazards : the model; is its ratio constant
+    survival, log_rank, risk, restricted_mean : unadjusted curves, test and absolute differences at the horizon; None
+        where groups may change back, because curves of such groups describe nobody
     """
 
     outcome: TimeToEvent
     by_name: str
     covariates: tuple[str, ...]
     sizes: pd.DataFrame
-    survival: KaplanMeier
-    log_rank: LogRank
+    survival: KaplanMeier | None
+    log_rank: LogRank | None
     cox: CoxFit
     proportional_hazards: ProportionalHazards
     risk: HorizonComparison | None
@@ -101,9 +101,9 @@ class GroupComparison:
         return facts | {
             "by": self.by_name,
             "horizon": horizon,
-            "alive_at": self.survival.alive_at,
-            "log_rank": self.log_rank.statistic,
-            "log_rank_p_value": self.log_rank.p_value,
+            "alive_at": self.survival.alive_at if self.survival else float("nan"),
+            "log_rank": self.log_rank.statistic if self.log_rank else float("nan"),
+            "log_rank_p_value": self.log_rank.p_value if self.log_rank else float("nan"),
             "proportional_hazards_p_value": self.proportional_hazards.glance()["p_value"],
             "groups": {str(level): (int(row["n"]), int(row["n_event"])) for level, row in self.sizes.iterrows()},
             "not_estimable_absolute": self._why_no_absolute(),
@@ -131,14 +131,14 @@ class GroupComparison:
         else:
             years = self.risk.horizon * DAYS_PER_UNIT[outcome.time_unit] / DAYS_PER_UNIT["years"]
             parts.append(f"Absolute differences at {years:.3g} years, unadjusted.")
-            if self.survival.alive_at:
+            if self.survival and self.survival.alive_at:
                 since = in_quarters(self.survival.alive_at, outcome.time_unit)
                 parts.append(f"Curves conditional on being event-free at {since}.")
         return " ".join([*parts, caution(outcome.design)]).strip()
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the survival curves for the analyst's screen."""
-        return self.survival.plot(ax=ax)
+        """Draw the survival curves, or else the hazard ratios, for the analyst's screen."""
+        return self.survival.plot(ax=ax) if self.survival else self.cox.plot(ax=ax)
 
     def _why_no_absolute(self) -> str | None:
         if self.risk is None:
@@ -211,13 +211,13 @@ def compare_groups(
         conf_level=conf_level,
     )  # fmt: skip
     absolute = REVERSIBLE not in outcome.design
-    return GroupComparison(
-        outcome, name_groups(by), tuple(covariates), sizes,
-        estimate_survival(outcome, by=by, conf_level=conf_level), compare_survival(outcome, by=by), cox,
-        check_proportional_hazards(cox),
-        compare_survival_at(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None,
-        compare_restricted_means(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None,
-    )  # fmt: skip
+    curves = estimate_survival(outcome, by=by, conf_level=conf_level) if absolute else None
+    test = compare_survival(outcome, by=by) if absolute else None
+    risk = compare_survival_at(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None
+    mean = compare_restricted_means(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None
+    proportional = check_proportional_hazards(cox)
+    name = name_groups(by)
+    return GroupComparison(outcome, name, tuple(covariates), sizes, curves, test, cox, proportional, risk, mean)
 
 
 def _with_events(outcome: TimeToEvent, frame: pd.DataFrame, sizes: pd.DataFrame) -> TimeToEvent:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aih_outcomes.errors import OutcomeError
+
 LANDMARK = "landmark"
 TIME_VARYING = "status changing with time"
 REVERSIBLE = "may change back"
@@ -29,3 +31,18 @@ def caution(design: str) -> str:
     if design.startswith(LANDMARK):
         return f"{PROGNOSTIC.capitalize()}."
     return ""
+
+
+def refuse_reversible(design: str, by: object) -> None:
+    """Refuse curves and tests of groups that may change back: Simon-Makuch and Mantel-Byar take irreversible ones.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    if by is not None and REVERSIBLE in design:
+        raise OutcomeError(
+            "A curve or test is asked of groups that may change back",
+            "Simon-Makuch curves and the Mantel-Byar test take groups that stay, once known",
+            "Fit a Cox model with fit_cox(...), or use a state that stays, such as 'ever in response'",
+        )

@@ -19,7 +19,7 @@ from aih_outcomes.models.survival.curve import (
     first_day_with_at_risk,
     read_steps,
 )
-from aih_outcomes.models.survival.design import caution, name_design
+from aih_outcomes.models.survival.design import caution, name_design, refuse_reversible
 from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
 
 if TYPE_CHECKING:
@@ -221,6 +221,7 @@ def estimate_survival(
     >>> estimate_survival(outcome).tidy()["estimate"].tolist()
     [0.75, 0.5, 0.0]
     """
+    refuse_reversible(outcome.design, by)
     _refuse_unusable(outcome)
     frame = join_groups(outcome, by)
     frame = frame.assign(weight=outcome.weight, is_event=outcome.event)

@@ -14,7 +14,7 @@ from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, declared_column, join_groups
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curve import count_below, cumulate
-from aih_outcomes.models.survival.design import caution, name_design
+from aih_outcomes.models.survival.design import caution, name_design, refuse_reversible
 from aih_outcomes.models.survival.kaplan_meier import estimate_survival, name_groups
 from aih_outcomes.outcomes import Groups, TimeToEvent, Vector
 
@@ -107,6 +107,7 @@ def compare_survival(
     -----
     Mantel, Cancer Chemother Rep 1966;50:163; Fleming & Harrington, Commun Stat 1981;10:763; same as R's ``survdiff``.
     """
+    refuse_reversible(outcome.design, by)
     frame = join_groups(outcome, by)
     levels = tuple(str(level) for level in frame[GROUP].cat.categories)
     stratum = np.zeros(len(frame), np.int64) if strata is None else _numbered(outcome, strata)

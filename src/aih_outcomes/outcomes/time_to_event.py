@@ -1,0 +1,182 @@
+"""An endpoint applied to a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from aih_outcomes.outcomes.checks import (
+    CENSORED,
+    DAYS_PER_UNIT,
+    HALF_DAY,
+    TimeUnit,
+    Vector,
+    no_exclusions,
+    read_times,
+    refuse,
+    refuse_overlap,
+    require,
+)
+
+
+def _event_categories(values: pd.Series, label: str) -> pd.Categorical:
+    """Read 0/1, booleans or names as a category whose first level is ``censored``."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        names = [str(level) for level in values.cat.categories]
+        levels = [CENSORED, *[name for name in names if name != CENSORED]]
+        return pd.Categorical(values.astype("string").astype(object), categories=levels)
+    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
+        numbers = pd.to_numeric(values).to_numpy(float, na_value=np.nan)
+        refuse(
+            ~np.isin(numbers, [0.0, 1.0]),
+            label,
+            "have an event that is neither 0 nor 1",
+            "0 is censored, 1 is the event",
+            "For several kinds of event pass their names, with 'censored' for none",
+        )
+        return pd.Categorical(np.where(numbers == 1, label, CENSORED), categories=[CENSORED, label])
+    names = sorted(set(values.dropna().astype(str)) - {CENSORED})
+    return pd.Categorical(values.astype("string").astype(object), categories=[CENSORED, *names])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimeToEvent:
+    """An endpoint applied to a cohort: one row per spell ``(entry, exit]``.
+
+    Attributes
+    ----------
+    frame : ``patient_id, entry, exit, event`` (category, first level ``censored``), optional ``weight``, covariates
+    label : the endpoint's name, used on axes and in tables
+    time_zero : where the clock starts, in words
+    time_unit : unit of ``entry`` and ``exit``
+    design : how membership of groups was made a fact known at entry; empty where there are no such groups
+    covariates : columns of ``frame`` that models may use
+    exclusions : ``reason, n, n_event``: who was left out on the way here
+    n_half_day : rows with exit = entry, counted as half a day at risk
+    """
+
+    frame: pd.DataFrame
+    label: str
+    time_zero: str = "time zero"
+    time_unit: TimeUnit = "days"
+    design: str = ""
+    covariates: tuple[str, ...] = ()
+    exclusions: pd.DataFrame = field(default_factory=no_exclusions)
+    n_half_day: int = 0
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        exit: str,
+        event: str,
+        entry: str | None = None,
+        patient_id: str | None = None,
+        weight: str | None = None,
+        covariates: Sequence[str] = (),
+        label: str = "event",
+        time_zero: str = "time zero",
+        time_unit: TimeUnit = "days",
+        design: str = "",
+        exclusions: pd.DataFrame | None = None,
+    ) -> TimeToEvent:
+        """Read any published data set: name its columns.
+
+        Parameters
+        ----------
+        frame : (n_rows, …) one row per patient, or per spell of a patient
+        exit, entry : columns of times; entry is 0 where it is not given; the spell is (entry, exit]
+        event : column of 0/1, booleans, or names with ``censored`` for none
+        covariates : columns that a model may use; missing values are kept and answered for by the model
+
+        Raises
+        ------
+        OutcomeError : a time is missing or infinite, exit < entry, spells of one patient overlap, a weight is negative
+        """
+        require(frame, [exit, event, *[c for c in (entry, patient_id, weight) if c], *covariates], label)
+        until = read_times(frame[exit], label)
+        since = np.zeros_like(until) if entry is None else read_times(frame[entry], label)
+        refuse(
+            until < since,
+            label,
+            "end before they begin",
+            "A spell is (entry, exit] with entry < exit",
+            "Check time zero and the dates of these rows",
+        )
+        same_day = until == since
+        ids = pd.Series(np.arange(len(frame))) if patient_id is None else frame[patient_id]
+        rows = pd.DataFrame(
+            {
+                "patient_id": ids.astype("string").to_numpy(),
+                "entry": since,
+                "exit": np.where(same_day, until + HALF_DAY / DAYS_PER_UNIT[time_unit], until),
+                "event": _event_categories(frame[event], label),
+            }
+        )
+        refuse(
+            rows["event"].isna().to_numpy(bool),
+            label,
+            "have no event code",
+            "Each spell ends in an event or 'censored'",
+            "Complete the event column, or exclude these rows by name",
+        )
+        if weight is not None:
+            rows["weight"] = read_times(frame[weight], label)
+            refuse(
+                rows["weight"].to_numpy() < 0,
+                label,
+                "have a negative weight",
+                "Weights are 0 or more",
+                "Check the weights",
+            )
+        for column in covariates:
+            rows[column] = (
+                frame[column].to_numpy()
+                if not isinstance(frame[column].dtype, pd.CategoricalDtype)
+                else frame[column].array
+            )
+        refuse_overlap(rows, label)
+        return cls(
+            rows,
+            label,
+            time_zero,
+            time_unit,
+            design,
+            tuple(covariates),
+            no_exclusions() if exclusions is None else exclusions,
+            int(same_day.sum()),
+        )
+
+    @property
+    def entry(self) -> Vector:
+        """(n_rows,) start of each spell, since time zero."""
+        return self.frame["entry"].to_numpy(float)
+
+    @property
+    def exit(self) -> Vector:
+        """(n_rows,) end of each spell, since time zero."""
+        return self.frame["exit"].to_numpy(float)
+
+    @property
+    def event(self) -> NDArray[np.bool_]:
+        """(n_rows,) True where the spell ends in any event."""
+        return (self.frame["event"] != CENSORED).to_numpy(bool)
+
+    @property
+    def weight(self) -> Vector:
+        """(n_rows,) case weights; 1 where none were given."""
+        return self.frame["weight"].to_numpy(float) if "weight" in self.frame else np.ones(len(self.frame))
+
+    @property
+    def n_patients(self) -> int:
+        """Number of patients (not spells)."""
+        return int(self.frame["patient_id"].nunique())
+
+    def with_rows(self, frame: pd.DataFrame, **changes: object) -> TimeToEvent:
+        """Return a copy with other rows of the same shape."""
+        return replace(self, frame=frame.reset_index(drop=True), **changes)  # type: ignore[arg-type]  # fields by name
