@@ -18,7 +18,7 @@ from aih_outcomes.tables.numbers import align
 # In the table itself, so that it looks the same in a report, a notebook and a letter.
 LEFT, PLAIN, INDENT = "text-align: left", "font-weight: normal", "padding-left: 1.3em"
 NUMBER = "font-variant-numeric: tabular-nums; white-space: nowrap"
-NOTHING = "nothing to show: fewer than 10 patients"
+NOTHING = "nothing to show"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

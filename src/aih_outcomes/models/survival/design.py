@@ -25,7 +25,9 @@ def caution(design: str) -> str:
     Who changes group over time, and when, is decided by how ill the patient is: such a ratio says so too.
     """
     if design.startswith(BIASED):
-        return f"{BIASED}: patients had to survive until their status was known; do not interpret."
+        return (
+            f"{BIASED[:1].upper()}{BIASED[1:]}: patients had to survive until their status was known; do not interpret."
+        )
     if design.startswith(TIME_VARYING):
         return f"{PROGNOSTIC.capitalize()}; {SEVERITY}."
     if design.startswith(LANDMARK):
