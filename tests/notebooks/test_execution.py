@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from aih_outcomes.report import build_report
@@ -50,3 +51,17 @@ def test_the_same_notebook_runs_for_another_plan(project, name, policy, journal,
     assert f"landmark at day {day}" in page
     assert f"Data: {title}." in page
     assert (policy == "none") == ("No small-number rule" in page)
+    if policy == "lt5":
+        for file in sorted((report.page.parent / "figures").glob("*.csv")):
+            assert_no_small_count(pd.read_csv(file))
+
+
+def assert_no_small_count(frame):
+    """No count from 1 to 4, every other a multiple of 5, and no curve that can be undone into single events."""
+    counts = frame[[name for name in frame if name == "n" or name.startswith("n_")]]
+    assert not counts.empty
+    assert not ((counts > 0) & (counts < 5)).any(axis=None)
+    assert (counts.isna() | (counts % 5 == 0)).all(axis=None)
+    if "n_risk" in frame:
+        in_fives = frame["estimate"] * frame["n"] / 5
+        assert (in_fives - in_fives.round()).abs().max() < 1e-6
