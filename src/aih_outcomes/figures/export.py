@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from aih_outcomes.figures.style import bundled_font
 
 PNG_DPI = 300
+POSITION_DECIMALS = 6
 # Nothing that differs between runs or machines; SOURCE_DATE_EPOCH cannot put back what is None.
 METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
@@ -37,11 +38,24 @@ def export_figure(figure: Figure, stem: Path) -> tuple[Path, ...]:
     with matplotlib.rc_context({**defaults, **SETTINGS}):
         figure.draw_without_rendering()  # so that every tick has its text
         use_bundled_font(figure)
+        freeze_layout(figure)
         for kind, metadata in METADATA.items():
             path = stem.with_name(f"{stem.name}.{kind}")
             figure.savefig(path, format=kind, dpi=PNG_DPI, metadata=metadata, bbox_inches=None)
             paths.append(path)
     return tuple(paths)
+
+
+def freeze_layout(figure: Figure) -> None:
+    """Fix the axes where the layout has put them, to a millionth of the figure.
+
+    The solver of the constrained layout orders its variables by memory address: the last bits of a position differ
+    between runs, and matplotlib names the clip paths of an SVG after them.
+    """
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        left, bottom, width, height = (round(float(edge), POSITION_DECIMALS) for edge in ax.get_position().bounds)
+        ax.set_position((left, bottom, width, height))
 
 
 def use_bundled_font(figure: Figure) -> None:
