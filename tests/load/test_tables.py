@@ -143,8 +143,6 @@ def test_set_aside_rows_are_placed_by_file_and_line(folder):
 
 def test_the_synthetic_cohort_is_read_whole():
     folder = Path(__file__).resolve().parents[2] / "data" / "synthetic"
-    if not (folder / "patients.csv").is_file():
-        pytest.skip("data/synthetic is not there; make data writes it")
     cohort = read_tables(folder)
     assert cohort.set_aside.empty, cohort.set_aside.head().to_string()
     assert set(cohort.load_report["columns_not_used"]) == {""}

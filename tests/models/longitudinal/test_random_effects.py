@@ -40,12 +40,12 @@ def test_matches_lme4_on_sleepstudy(reference, data_set, assert_close):
     expected, rtol = result["values"], result["rtol"]
     tidy = fit.tidy()
     assert_close(tidy["estimate"], expected["fixed"]["est"], rtol, se=expected["fixed"]["se"])
-    assert_close(tidy["std_error"], expected["fixed"]["se"], rtol * 10, what="standard errors")
+    assert_close(tidy["std_error"], expected["fixed"]["se"], rtol, what="standard errors")
     assert_close(fit.loglik, expected["logLik"], rtol)
     sd = dict(zip(("intercept", "slope", "r", "residual"), expected["varcorr"]["sdcor"], strict=True))
     facts = fit.glance()
     assert_close([facts["sd_intercept"], facts["sd_slope"], facts["sd_residual"]],
-                 [sd["intercept"], sd["slope"], sd["residual"]], rtol * 10)  # fmt: skip
+                 [sd["intercept"], sd["slope"], sd["residual"]], rtol)  # fmt: skip
 
 
 def test_the_landmark_restarts_the_clock_and_fixes_the_groups():
