@@ -1,6 +1,6 @@
 # GNU make 3.81 (macOS) is enough. What needs more than a line is a Python script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help environment report test check notebooks data truth lock clean distclean
+.PHONY: help environment report test check notebooks manual data truth bench-endpoints recovery-endpoints lock clean distclean
 
 BIN := .venv/bin
 STAMP := .venv/.stamp-environment
@@ -9,7 +9,7 @@ IN_RANGE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3,
 PLAN := reports/plans/synthetic.toml
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -e 's/:.*##/	/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -e 's/:.*##/	/' | expand -t 21
 
 environment: $(STAMP)  ## make or renew .venv from requirements.lock (needs the network; nothing later does)
 
@@ -39,12 +39,21 @@ check: $(STAMP)  ## format, lint, types, who imports whom, lock in step, tree cl
 notebooks: $(STAMP)  ## Jupyter Lab in notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
+manual: $(STAMP)  ## the endpoint manual, from the criteria and the spec tests, in reports/output/endpoint-manual/
+	$(BIN)/python tools/manual.py reports/output/endpoint-manual/index.html
+
 data: $(STAMP)  ## write data/synthetic anew, byte for byte
 	$(BIN)/aih-outcomes simulate data/synthetic
 
 truth: $(STAMP)  ## count the truth behind the synthetic cohort and its calibration anew (4 minutes)
 	$(BIN)/python -m aih_outcomes.simulate.truth data/synthetic/truth.json
 	$(BIN)/python -m aih_outcomes.simulate.calibration data/synthetic/calibration.csv
+
+bench-endpoints: $(STAMP)  ## how fast endpoints are derived; a million patients, 2 minutes (fewer: ARGS=100000)
+	$(BIN)/python tools/bench_endpoints.py $(ARGS)
+
+recovery-endpoints: $(STAMP)  ## endpoints against the simulated truth, 3 minutes (fewer children: ARGS="700 5000")
+	$(BIN)/python tools/recovery_endpoints.py $(ARGS)
 
 lock: $(STAMP)  ## resolve the dependencies anew, keeping what still fits (all to their newest: ARGS=--upgrade)
 	$(BIN)/python tools/lock.py write $(ARGS)

@@ -44,7 +44,7 @@ def assert_three_parts(done, code):
 def test_help_names_the_commands_in_plain_words(project):
     done = run(project, "--help")
     assert done.returncode == 0
-    for word in ("check", "report", "simulate", "must not guide treatment"):
+    for word in ("check", "derive", "report", "simulate", "must not guide treatment"):
         assert word in done.stdout
 
 
@@ -113,3 +113,15 @@ def test_simulate_writes_a_cohort_that_check_accepts(project):
     done = run(project, "simulate", "data", "--patients", "3", "--seed", "1")
     assert done.returncode == 0
     assert "Patients in the study: 3" in run(project, "check", "reports/plans/study.toml").stdout
+
+
+def test_derive_writes_one_row_per_patient_and_the_query_list(project):
+    (project / "data/patients.csv").write_text(PATIENTS + GIRL, encoding="utf-8")
+    treatments = "patient_id,drug,start,indication\nSECRET-7,prednisolone,2010-01-03,aih\n"
+    (project / "data/treatments.csv").write_text(treatments, encoding="utf-8")
+    done = run(project, "derive", "reports/plans/study.toml", "--format", "csv", "--format", "sav")
+    assert done.returncode == 0, done.stderr
+    folder = project / "reports/output/study/internal"
+    assert sorted(path.name for path in folder.iterdir()) == ["analysis_set.csv", "analysis_set.sav", "query_list.xlsx"]
+    assert "stay inside the study group" in done.stdout
+    assert_three_parts(run(project, "derive", "reports/plans/study.toml", "--format", "doc"), 3)

@@ -119,6 +119,17 @@ def test_a_row_that_breaks_a_rule_is_refused_by_place_not_by_name(table_name, te
     assert caught.value.what.endswith("rows 1")
 
 
+def test_a_table_that_cannot_be_read_is_refused_by_table_and_column():
+    labs = pd.DataFrame({"patient_id": ["a"], "value": ["9SECRET"]})
+    with pytest.raises(DataError, match="1 of 1 rows of 'labs' hold no number in column 'value'") as caught:
+        Cohort(PATIENTS, labs)
+    assert "SECRET" not in str(caught.value)
+    with pytest.raises(DataError, match="'labs' is no table"):
+        Cohort(PATIENTS, None)
+    with pytest.raises(DataError, match="of 'patients' hold no date in column 'birth_date'"):
+        Cohort(PATIENTS.assign(birth_date="02/03/2010"))
+
+
 def test_accounting_that_does_not_add_up_is_refused():
     cohort = make()
     with pytest.raises(DataError, match="do not add up"):

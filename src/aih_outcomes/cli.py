@@ -1,4 +1,4 @@
-"""The command line: check a cohort, build a report, write the synthetic cohort."""
+"""The command line: check a cohort, derive its endpoints, build a report, write the synthetic cohort."""
 
 from __future__ import annotations
 
@@ -96,6 +96,33 @@ def report(
             "A report is complete when every notebook ran",
             "The page shows which; run the notebook in Jupyter to see more",
         )
+
+
+@app.command()
+def derive(
+    plan: PlanArgument,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to write; default reports/output/<plan>/internal")
+    ] = None,
+    data: DataOption = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", metavar="FORMAT", help="csv, xlsx, sav or dta; default csv and xlsx")
+    ] = None,
+) -> None:
+    """Write one row per patient with every endpoint, and what to look up in the notes. For internal use only."""
+    from aih_outcomes.endpoints.patients.patient_words import derive_analysis_set
+    from aih_outcomes.endpoints.patients.queries import derive_queries
+    from aih_outcomes.study import Study, read_plan
+    from aih_outcomes.study.analysis_set import write_analysis_set
+    from aih_outcomes.study.query_list import write_query_list
+
+    folder = out if out is not None else plan.parent.parent / "output" / plan.stem / "internal"
+    study = Study(read_plan(plan), plan, folder, data)
+    written = write_analysis_set(derive_analysis_set(study.response), folder, formats=formats or ["csv", "xlsx"])
+    written.append(write_query_list(derive_queries(study.response), folder / "query_list.xlsx"))
+    for path in written:
+        typer.echo(path)
+    typer.echo("These files hold pseudonyms and one row per patient: they stay inside the study group.")
 
 
 @app.command()

@@ -32,7 +32,7 @@ def empty_exclusions() -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cohort:
-    """Ten tables in canonical form, what was set aside, who was excluded, and how many rows were read.
+    """Eleven tables in canonical form, what was set aside, who was excluded, and how many rows were read.
 
     Attributes
     ----------
@@ -45,7 +45,8 @@ class Cohort:
 
     Raises
     ------
-    DataError : a row breaks a rule of the schema, or the accounting does not add up
+    DataError : a table, a name of a column or a cell is not what the schema says, a row breaks one of its rules, or the
+        accounting does not add up
     """
 
     patients: pd.DataFrame
@@ -57,6 +58,7 @@ class Cohort:
     measurements: pd.DataFrame = field(default_factory=partial(empty_table, "measurements"))
     variants: pd.DataFrame = field(default_factory=partial(empty_table, "variants"))
     adverse_events: pd.DataFrame = field(default_factory=partial(empty_table, "adverse_events"))
+    clinician_responses: pd.DataFrame = field(default_factory=partial(empty_table, "clinician_responses"))
     follow_up: pd.DataFrame = field(default_factory=partial(empty_table, "follow_up"))
     set_aside: pd.DataFrame = field(default_factory=empty_set_aside)
     load_report: pd.DataFrame | None = None

@@ -26,7 +26,17 @@ Numbers = NDArray[np.float64]
 KEYS = ("label", "strata", "variable", "level", "term", "state", "time", "visit", "next_time", "next_state", "design",
         "measure", "step", "reason")  # fmt: skip
 NOT_AN_ESTIMATE = (*KEYS, "day", "landmark", "horizon", "order", "biased")
-SHARES = ("estimate", "conf_low", "conf_high", "bound_low", "bound_high", "transaminase_only", "corrected")
+SHARES = (
+    "estimate",
+    "conf_low",
+    "conf_high",
+    "bound_low",
+    "bound_high",
+    "transaminase_only",
+    "corrected",
+    "corrected_low",
+    "corrected_high",
+)
 DAYS_PER = {"days": 1.0, "months": 365.25 / 12, "years": 365.25}
 MONTHS_PER_YEAR = 12
 EVENTS_TO_DATE = "n_event_to_date"

@@ -5,12 +5,13 @@ The same declarations check a table, convert its types, and print the data dicti
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from aih_outcomes.catalogue import read_analytes, read_drugs
+from aih_outcomes.errors import DataError
 from aih_outcomes.units import COMPARATORS
 
 Kind = Literal["identifier", "text", "category", "date", "number", "integer", "yes_no"]
@@ -23,6 +24,22 @@ DTYPES: dict[str, str] = {
     "number": "float64",
     "integer": "Int64",
     "yes_no": "boolean",
+}
+_TOO_LARGE = 2**53  # a float holds every whole number below it
+_UNREAD: dict[Kind, tuple[str, str, str]] = {
+    "date": (
+        "no date",
+        "A date is a datetime without a time zone, or text written YYYY-MM-DD",
+        "Read the files with read_tables(folder, mapping), whose date_format says how dates are written; "
+        "or turn them into datetimes, with dt.tz_localize(None) where they carry a time zone",
+    ),
+    "number": (
+        "no number",
+        "A number is written with digits and a decimal point; a sign such as < stands in a column of its own",
+        "Correct these cells, or read the files with read_tables(folder, mapping), which reads signs and commas",
+    ),
+    "integer": ("no whole number", "A count, grade or class is a whole number", "Correct these cells"),
+    "yes_no": ("neither True nor False", "A flag is True, False or empty", "Turn these cells into True and False"),
 }
 VIOLATION_COLUMNS = ("row", "column", "rule")
 
@@ -110,10 +127,14 @@ EVENT_KINDS = (
     "variceal_bleed",
     "encephalopathy",
     "hepatocellular_carcinoma",
+    "spontaneous_bacterial_peritonitis",
+    "hepatorenal_syndrome",
+    "dialysis",
     "non_adherence",
     "relapse_diagnosed",
     "transfer",
 )
+STATUSES = ("met", "not met", "not evaluable")
 DIAGNOSES = ("aih", "giant_cell_hepatitis_aiha", "de_novo_aih", "drug_induced_aih_like", "other_liver_disease")
 
 TABLES: dict[str, Table] = {
@@ -149,6 +170,25 @@ TABLES: dict[str, Table] = {
             _flag("ibd", "Inflammatory bowel disease at diagnosis"),
             _flag("documented_non_adherence", "Non-adherence documented, or metabolites undetectable"),
             _category("treatment_arm", "Arm of a trial, where the data come from one", ("treatment", "control")),
+            _category("viral_hepatitis", "Viral markers at diagnosis", ("negative", "positive")),
+            _flag("hepatotoxic_drugs", "History of hepatotoxic drugs at diagnosis"),
+            _category(
+                "alcohol",
+                "Average alcohol at diagnosis, g/day",
+                ("under_25", "25_to_60", "over_60"),
+            ),
+            _flag(
+                "other_causes_excluded", "Viral hepatitis (A, B, E, EBV), fatty liver, Wilson disease, drugs excluded"
+            ),
+            _flag("autoimmune_disease", "Another autoimmune disease of the patient, outside the liver"),
+            _flag("family_autoimmunity", "Autoimmune disease in a first-degree relative; shown only with consent"),
+            _flag("hla_dr3_or_dr4", "HLA DR3 or DR4"),
+            _flag("ama_positive", "Antimitochondrial antibody positive at diagnosis"),
+            _flag("sla_positive", "Antibody to soluble liver antigen positive at diagnosis"),
+            _flag("lc1_positive", "Liver-cytosol antibody type 1 positive at diagnosis"),
+            _flag(
+                "panna_positive", "Peripheral antinuclear neutrophil antibody (atypical pANCA) positive at diagnosis"
+            ),
         ),
         _table(
             "labs",
@@ -169,6 +209,11 @@ TABLES: dict[str, Table] = {
                 required=True,
             ),
             _category("visit", "Whether the sample belongs to a planned visit", ("scheduled", "unscheduled")),
+            _category(
+                "method",
+                "How an antibody was measured; titres of different methods are never mixed",
+                ("iif_rodent", "iif_hep2", "elisa", "blot"),
+            ),
         ),
         _table(
             "treatments",
@@ -193,6 +238,13 @@ TABLES: dict[str, Table] = {
             _date("Day of the event"),
             _category("kind", "What happened", EVENT_KINDS, required=True),
             _category("cause", "Cause of death", ("liver", "non_liver", "unknown")),
+            Column(
+                name="grade",
+                kind="integer",
+                describes="Grade of encephalopathy (West Haven, 1 to 4) or ascites (1 to 3)",
+                at_least=1,
+                at_most=4,
+            ),
         ),
         _table(
             "biopsies",
@@ -202,6 +254,12 @@ TABLES: dict[str, Table] = {
             _number("hai", "Hepatitis activity index (Ishak), 0 to 18", 0, 18),
             _number("ishak_fibrosis", "Ishak fibrosis stage, 0 to 6", 0, 6),
             _flag("adequate", "Long enough and with enough portal tracts to be read"),
+            _category("aih_likelihood", "How well it fits autoimmune hepatitis", ("typical", "compatible", "unlikely")),
+            _flag("interface_hepatitis", "Interface hepatitis"),
+            _flag("lymphoplasmacytic", "Predominantly lymphoplasmacytic infiltrate"),
+            _flag("rosettes", "Rosetting of hepatocytes"),
+            _flag("biliary_changes", "Biliary changes"),
+            _flag("other_changes", "Changes that suggest another cause"),
         ),
         _table(
             "imaging",
@@ -216,6 +274,11 @@ TABLES: dict[str, Table] = {
             ),
             _category(
                 "finding", "Finding; a normal result is data", ("normal", "abnormal", "indeterminate"), required=True
+            ),
+            _category(
+                "shows",
+                "What an abnormal examination shows",
+                ("varices", "cirrhosis", "splenomegaly", "ascites", "cholangiopathy", "focal_lesion"),
             ),
             _number("stiffness", "Liver stiffness (elastography)", 1, 75, "kPa"),
         ),
@@ -273,6 +336,16 @@ TABLES: dict[str, Table] = {
             _category("related_drug", "Drug it was attributed to", _DRUGS),
         ),
         _table(
+            "clinician_responses",
+            "judgement of response by a clinician",
+            _id(),
+            _date("Day it was written down"),
+            _category("endpoint", "What was judged", ("response_by_6_months", "non_response_4_weeks"), required=True),
+            _category("clinician_response", "The clinician's judgement", STATUSES, required=True),
+            Column(name="reason", kind="text", describes="Why; never left empty", required=True),
+            Column(name="initials", kind="text", describes="Who judged", required=True),
+        ),
+        _table(
             "follow_up",
             "period under observation",
             _id(),
@@ -303,21 +376,83 @@ def empty_table(name: str) -> pd.DataFrame:
 def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return ``frame`` with the declared columns, order and types; optional columns that are missing are empty.
 
-    Values are expected to fit their types already (the loaders see to that). Extra columns are left out.
+    Nothing is guessed: dates are datetimes or ISO text, flags are True and False (or 1 and 0). Columns that are not
+    declared are left out, unless their name differs from a declared one by its spelling alone.
+
+    Raises
+    ------
+    DataError : a cell is not of its column's kind, a column's name is nearly right or stands there twice, or ``frame``
+        is no frame
     """
-    return pd.DataFrame({column.name: _conform_column(frame, column) for column in TABLES[name].columns})
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(
+            f"'{name}' is no table but of type {type(frame).__name__}", "A table of a cohort is a pandas DataFrame",
+            "Leave out a table that there is not; it is then empty",
+        )  # fmt: skip
+    _refuse_names(frame, name)
+    return pd.DataFrame({column.name: _conform_column(frame, column, name) for column in TABLES[name].columns})
 
 
-def _conform_column(frame: pd.DataFrame, column: Column) -> pd.Series:
-    empty = pd.Series([pd.NA] * len(frame), dtype="object")
-    values = frame[column.name].reset_index(drop=True) if column.name in frame else empty
-    if column.kind == "date":
-        return pd.to_datetime(values).astype("datetime64[s]")
-    if column.kind == "number":
-        return pd.to_numeric(values).astype("Float64").astype("float64")
-    if column.kind == "integer":
-        return pd.to_numeric(values).astype("Int64")
-    return values.astype("boolean") if column.kind == "yes_no" else values.astype("string")
+def _refuse_names(frame: pd.DataFrame, table: str) -> None:
+    declared = TABLES[table].column_names()
+    twice = sorted(set(declared) & set(frame.columns[frame.columns.duplicated()]))
+    if twice:
+        raise DataError(
+            f"{len(twice)} column(s) of '{table}' stand there twice: {', '.join(twice)}",
+            "Each column has a name of its own", "Rename one of the two, or drop it",
+        )  # fmt: skip
+    meant = {_letters(name): name for name in declared}
+    near = {str(one): meant[_letters(one)] for one in frame if one not in declared and _letters(one) in meant}
+    if near:
+        raise DataError(
+            f"{len(near)} column(s) of '{table}' differ from declared ones by their spelling alone: {', '.join(near)}",
+            "Columns bear the names of the data dictionary, to the letter; others are not read",
+            f"Name them {', '.join(near.values())}, or drop them",
+        )
+
+
+def _letters(name: object) -> str:
+    return "".join(filter(str.isalnum, str(name).casefold()))
+
+
+def _conform_column(frame: pd.DataFrame, column: Column, table: str) -> pd.Series:
+    dtype: Any = DTYPES[column.kind]
+    if column.name not in frame:
+        return pd.Series(index=pd.RangeIndex(len(frame)), dtype=dtype)
+    values = frame[column.name].reset_index(drop=True)
+    if values.dtype != dtype and dtype != "string":
+        values = _read_kind(values, column, table)
+    typed: pd.Series = values.astype(dtype, copy=False)
+    return typed
+
+
+def _read_kind(values: pd.Series, column: Column, table: str) -> pd.Series:
+    read = _read_dates(values) if column.kind == "date" else _read_numbers(values, column.kind)
+    bad = positions(values.notna() & values.ne("") & read.isna())
+    if len(bad):
+        noun, rule, way_out = _UNREAD[column.kind]
+        raise DataError(
+            f"{len(bad)} of {len(values)} rows of '{table}' hold {noun} in column '{column.name}'", rule, way_out
+        )
+    return read
+
+
+def _read_dates(values: pd.Series) -> pd.Series:
+    """Return dates; empty where a cell is none, or could be read in two ways."""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind == "M":
+        return values
+    iso = values.astype("string").str.removesuffix(" 00:00:00")  # as a datetime among other objects prints itself
+    return pd.to_datetime(iso.where(iso.str.len() == len("YYYY-MM-DD")), format="%Y-%m-%d", errors="coerce")
+
+
+def _read_numbers(values: pd.Series, kind: Kind) -> pd.Series:
+    """Return numbers; empty where a cell is none, or none of its kind."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return pd.Series(index=values.index, dtype="Float64")
+    numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
+    if kind == "integer":
+        return numbers.where((numbers % 1 == 0) & (numbers.abs() < _TOO_LARGE))
+    return numbers.where(numbers.isin([0, 1])) if kind == "yes_no" else numbers
 
 
 def find_violations(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -18,6 +18,7 @@ _WRITTEN = {
     "umol/l": "umol/L", "mcmol/l": "umol/L", "mmol/l": "mmol/L",
     "mg/dl": "mg/dL", "g/dl": "g/dL", "gm/dl": "g/dL", "mg/ml": "mg/mL",
     "s": "s", "sec": "s", "secs": "s", "seconds": "s",
+    "meq/l": "meq/L", "10*6/l": "10*6/L", "10^6/l": "10*6/L", "10e6/l": "10*6/L",
     "10*9/l": "10*9/L", "10^9/l": "10*9/L", "10e9/l": "10*9/L", "gpt/l": "10*9/L",
     "10*4/ul": "10*4/uL", "10^4/ul": "10*4/uL",
     "10*3/ul": "10*3/uL", "10^3/ul": "10*3/uL", "10e3/ul": "10*3/uL", "k/ul": "10*3/uL", "/ul": "/uL",

@@ -4,15 +4,15 @@ import pandas as pd
 import pytest
 
 from aih_outcomes.cohort import Cohort
-from aih_outcomes.endpoints import groups as group_rules
-from aih_outcomes.endpoints.baseline import derive_baseline
-from aih_outcomes.endpoints.endpoint import ENDPOINTS, derive_time_to_event
-from aih_outcomes.endpoints.measures import derive_measures
-from aih_outcomes.endpoints.response import derive_response
-from aih_outcomes.endpoints.states import derive_flows, derive_response_status, derive_states
-from aih_outcomes.endpoints.treatment import derive_steroid_dose, derive_treatment_starts
+from aih_outcomes.endpoints.events.endpoint import ENDPOINTS, derive_time_to_event
+from aih_outcomes.endpoints.groups import groups as group_rules
+from aih_outcomes.endpoints.patients.baseline import derive_baseline
+from aih_outcomes.endpoints.patients.measures import derive_measures
+from aih_outcomes.endpoints.response.response import derive_response
+from aih_outcomes.endpoints.response.states import derive_flows, derive_response_status, derive_states
+from aih_outcomes.endpoints.treatment.treatment import derive_steroid_dose, derive_treatment_starts
+from tests.endpoints.response.test_response import visits
 from tests.endpoints.tables import cohort, iaihg
-from tests.endpoints.test_response import visits
 
 LABS = visits("A 0 5", "A 25 2", "A 170 0.5", "B 170 3")
 FOLLOWED = "patient start end end_reason end_source\nA 0 900 ongoing visit\nB 0 900 ongoing visit"
@@ -49,22 +49,22 @@ def test_every_derivation_answers(made: Cohort) -> None:
     fixed = [
         group_rules.attained_or_insufficient(response, 182),
         group_rules.status_at(response, 182, window=(150, 182)),
-        group_rules.derive_groups(made, response, day=182),
+        group_rules.derive_groups(response, day=182),
         group_rules.non_response_at(response),
     ]
     assert {len(groups.frame) for groups in fixed} == {n}
     assert len(group_rules.ever_attained(response).frame) <= n
-    assert group_rules.targeted_over_time(made, response).frame.empty
-    assert group_rules.derive_later_moves(made, response, day=182).empty
-    states = derive_states(made, response)
+    assert group_rules.targeted_over_time(response).frame.empty
+    assert group_rules.derive_later_moves(response, day=182).empty
+    states = derive_states(response)
     assert len(states) == 5 * n
     assert derive_flows(states)["n"].sum() == 4 * n
-    assert len(derive_response_status(made, response)) == 6 * n
-    assert len(derive_baseline(made, response)) == n
+    assert len(derive_response_status(response)) == 6 * n
+    assert len(derive_baseline(response)) == n
     assert len(derive_treatment_starts(made)) == made.n_patients
     assert (derive_steroid_dose(made, response.zero, (0, 28))["mg_per_day"].dropna() >= 0).all()
     for analyte in ("alt", "igg", "steroid"):
-        assert len(derive_measures(made, response, analyte).frame) >= 0
+        assert len(derive_measures(response, analyte).frame) >= 0
     for endpoint in ENDPOINTS.values():
         for zero in ("induction", "diagnosis", "follow_up_start"):
             outcome = derive_time_to_event(made, endpoint, time_zero=zero)

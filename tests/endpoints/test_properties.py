@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aih_outcomes.cohort import Cohort
-from aih_outcomes.endpoints.groups import derive_groups
-from aih_outcomes.endpoints.response import derive_response
-from aih_outcomes.endpoints.states import derive_states
+from aih_outcomes.endpoints.groups.groups import derive_groups
+from aih_outcomes.endpoints.response.response import derive_response
+from aih_outcomes.endpoints.response.states import derive_states
 from tests.endpoints.tables import DAY_0, ULN, cohort, iaihg
 
 DEFINITION = iaihg()
@@ -66,8 +66,8 @@ def answers(made: Cohort) -> list[pd.DataFrame]:
     return [
         response.evaluations[["patient_id", "day", "status", "known_day"]],
         *[status.drop(columns="known_on") for status in (*statuses, response.first_attained())],
-        derive_groups(made, response, day=182).frame,
-        derive_states(made, response),
+        derive_groups(response, day=182).frame,
+        derive_states(response),
     ]
 
 

@@ -355,8 +355,8 @@ def test_rates_under_a_rule_hide_their_counts_and_say_so() -> None:
 
 
 def test_rates_explain_bar_line_and_diamond_only_where_drawn() -> None:
-    assert "corrected for missing IgG" in words(figure_of(draw_rates(rates())))
-    assert "corrected for missing IgG" not in words(figure_of(draw_rates(rates().drop(columns="corrected"))))
+    assert "corrected for missing results" in words(figure_of(draw_rates(rates())))
+    assert "corrected for missing results" not in words(figure_of(draw_rates(rates().drop(columns="corrected"))))
 
 
 def test_words_of_rates_do_not_meet() -> None:

@@ -30,12 +30,16 @@ TABLE_TEXTS = {
         001,        prednisolone, 40,   2,        mg/kg/day,     2016-05-21, 2016-06-20, aih,        planned
         001,        azathioprine, ,     ,         ,              2016-06-01, ,           aih,
     """,
-    "events": "patient_id, date, kind, cause\n001, 2020-02-29, death, liver",
+    "events": "patient_id, date, kind, cause, grade\n001, 2020-02-29, death, liver,",
     "biopsies": "patient_id, date, hai, ishak_fibrosis, adequate\nA 2, 2018-01-09, 9, 2, yes",
     "imaging": "patient_id, date, modality, finding, stiffness\nA 2, 2018-02-01, elastography, normal, 5.5",
     "measurements": "patient_id, date, measure, value\nA 2, 2018-01-09, weight, 20.5",
     "variants": "patient_id, date, result, gene, acmg_class\nA 2, 2018-05-01, variant, STAT1, 5",
     "adverse_events": "patient_id, date, kind, grade, serious\n001, 2017-01-01, zoster, 3, no",
+    "clinician_responses": """
+        patient_id, date,       endpoint,             clinician_response, reason,           initials
+        001,        2016-12-01, response_by_6_months, met,                IgG not repeated, QX
+    """,
     "follow_up": """
         patient_id, start,      end,        end_reason, end_source
         001,        2016-05-20, 2020-02-29, death,      registry

@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 
 from aih_outcomes.errors import ImmortalTimeError, OutcomeError
-from aih_outcomes.models.guard import check_known_at_entry, join_groups
+from aih_outcomes.models.guard import check_known_at_entry, join_groups, require_time_to_event
 from aih_outcomes.models.longitudinal.random_effects import fit_random_effects
-from aih_outcomes.outcomes import Groups, RepeatedMeasures, TimeToEvent
+from aih_outcomes.models.survival.comparison import compare_groups
+from aih_outcomes.models.survival.cox import fit_cox
+from aih_outcomes.models.survival.kaplan_meier import estimate_survival
+from aih_outcomes.outcomes import Groups, IntervalTime, RepeatedMeasures, TimeToEvent
 
 
 def followed(entry=0, **more):
@@ -88,7 +91,7 @@ def test_numbers_are_levels_in_their_own_order():
     assert join_groups(followed(stage=[10, 2, 2]), "stage")["group"].cat.categories.tolist() == ["2", "10"]
 
 
-def test_a_mixed_model_from_before_membership_was_known_is_refused():
+def test_statistics_rule_7_a_mixed_model_from_before_membership_was_known_is_refused():
     with pytest.raises(ImmortalTimeError, match="be followed until"):
         fit_random_effects(values([0, 200, 300]), by=groups([90.0, 182.0, 120.0]))
 
@@ -97,6 +100,28 @@ def test_values_from_after_membership_was_known_pass():
     check_known_at_entry(values([90, 200, 300]), groups([90.0, 182.0, 120.0]))
 
 
-def test_an_analyte_that_decides_the_groups_is_only_described():
+def test_statistics_rule_7_an_analyte_that_decides_the_groups_is_only_described():
     with pytest.raises(ImmortalTimeError, match="describe_trajectories"):
         check_known_at_entry(values([400, 500, 600], "alt"), groups([90.0, 182.0, 120.0], analytes=("alt", "ast")))
+
+
+INTERVALS = IntervalTime(pd.DataFrame({"patient_id": ["a"], "left": [0.0], "right": [9.0]}), "loss")
+
+
+@pytest.mark.parametrize("model", [estimate_survival, fit_cox, compare_groups, require_time_to_event])
+def test_interval_censored_outcomes_have_no_model_yet(model):
+    more = {"by": "group"} if model is compare_groups else {}
+    with pytest.raises(OutcomeError, match=r"IntervalTime.*Interval-censored.*no model yet.*to_time_to_event\(\)"):
+        model(INTERVALS, **more)
+
+
+@pytest.mark.parametrize("model", [estimate_survival, fit_cox])
+@pytest.mark.parametrize("given", [pd.DataFrame({"t": [1]}), None])
+def test_what_is_no_outcome_is_refused_with_the_way_to_one(model, given):
+    with pytest.raises(OutcomeError, match=r"no TimeToEvent.*TimeToEvent\.from_frame"):
+        model(given)
+
+
+def test_two_clocks_are_refused_with_the_argument_that_sets_them():
+    with pytest.raises(OutcomeError, match='time_zero="induction"'):
+        check_known_at_entry(followed(), groups([0.0, 0.0, 0.0], time_zero="diagnosis"))

@@ -16,10 +16,12 @@ from aih_outcomes.errors import DataError
 from aih_outcomes.schema import TABLES, conform
 from aih_outcomes.simulate import COMPOSITE_CHILD, simulate_cohort, write_synthetic
 from aih_outcomes.simulate.export import SEED, as_text
+from aih_outcomes.simulate.streams import open_stream
 from aih_outcomes.units import canonical_units, compute_factors, parse_results
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "data" / "synthetic"
+STREAMS = {"children": 0.086636, "antibodies": 0.201142, "history": 0.383536}  # first draw of each, seed 1
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,11 @@ def cohort() -> Cohort:
 @pytest.fixture(scope="module")
 def child() -> Cohort:
     return simulate_cohort(SEED, 2).select(COMPOSITE_CHILD)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Cohort:
+    return simulate_cohort(SEED, 350)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +130,8 @@ def test_every_row_is_accounted_for(cohort: Cohort) -> None:
     assert {name: len(table) for name, table in cohort.tables().items()} == report["n_kept"].to_dict()
 
 
-def test_some_patients_cannot_be_evaluated_and_some_are_to_be_excluded() -> None:
-    cohort = simulate_cohort(SEED, 350)
+def test_some_patients_cannot_be_evaluated_and_some_are_to_be_excluded(whole: Cohort) -> None:
+    cohort = whole
     assert cohort.patients["diagnosis"].nunique() == 4
     early = (
         cohort.labs["patient_id"].map(cohort.patients.set_index("patient_id")["first_seen_date"]) > cohort.labs["date"]
@@ -143,8 +150,8 @@ def test_advanced_drugs_carry_no_dose(cohort: Cohort) -> None:
     assert cohort.treatments.loc[advanced, ["dose", "raw_dose", "raw_dose_unit"]].isna().all(axis=None)
 
 
-def test_matched_drugs_follow_a_gene_result_that_the_catalogue_matches() -> None:
-    cohort = simulate_cohort(SEED, 350)
+def test_matched_drugs_follow_a_gene_result_that_the_catalogue_matches(whole: Cohort) -> None:
+    cohort = whole
     matched = cohort.treatments[
         cohort.treatments["drug"].isin(["ruxolitinib", "tocilizumab", "abatacept", "sirolimus"])
     ]
@@ -172,6 +179,96 @@ def test_no_result_of_the_native_liver_is_dated_after_death() -> None:
     for name in ("labs", "measurements", "biopsies", "imaging", "adverse_events"):
         table = getattr(cohort, name)
         assert not (table["date"] > table["patient_id"].map(died)).any()
+
+
+class TestWhatStandsBesideTheResults:
+    """Columns that scores, events and the clinicians' judgement need."""
+
+    def test_no_stream_was_renumbered(self) -> None:
+        first = [round(float(open_stream(name, 1).random()), 6) for name in ("children", "antibodies", "history")]
+        assert first == [STREAMS[name] for name in ("children", "antibodies", "history")]
+
+    def test_alcohol_is_not_asked_of_young_children(self, whole: Cohort) -> None:
+        asked = whole.patients[whole.patients["alcohol"].notna()]
+        assert set(asked["alcohol"]) == {"under_25"}
+        assert asked["age_at_diagnosis"].min() >= 12
+
+    def test_about_two_in_five_have_a_relative_with_autoimmune_disease(self, whole: Cohort) -> None:
+        assert whole.patients["family_autoimmunity"].mean() == pytest.approx(0.40, abs=0.08)
+
+    def test_liver_cytosol_antibody_goes_with_type_2(self, whole: Cohort) -> None:
+        share = whole.patients.groupby("aih_type")["lc1_positive"].mean()
+        assert share["type_2"] > 0.3
+        assert share["type_1"] < 0.05
+
+    def test_panna_goes_with_cholangitis(self, whole: Cohort) -> None:
+        share = whole.patients.groupby("asc_at_baseline")["panna_positive"].mean()
+        assert share["asc"] > share["normal"] + 0.2
+
+    def test_only_antibodies_have_a_method_and_one_centre_reads_some_ana_on_hep2(self, whole: Cohort) -> None:
+        labs = whole.labs.merge(whole.patients[["patient_id", "centre"]], on="patient_id")
+        assert set(labs.loc[labs["method"].notna(), "analyte"]) == {"ana", "sma", "lkm1"}
+        assert labs.loc[labs["analyte"].isin(["ana", "sma", "lkm1"]), "method"].notna().all()
+        hep2 = labs[labs["method"] == "iif_hep2"]
+        assert set(hep2["analyte"]) == {"ana"}
+        assert set(hep2["centre"]) == {"Centre E"}
+        assert hep2.groupby("patient_id")["method"].nunique().max() == 1
+
+    def test_liver_scores_can_be_computed_at_the_start_for_most(self, whole: Cohort) -> None:
+        wanted = ["bilirubin", "inr", "creatinine", "sodium", "albumin"]
+        zero = whole.treatments.groupby("patient_id")["start"].min()
+        labs = whole.labs[whole.labs["date"] <= whole.labs["patient_id"].map(zero)]
+        complete = labs[labs["analyte"].isin(wanted)].groupby("patient_id")["analyte"].nunique() == len(wanted)
+        assert complete.sum() > 0.6 * whole.n_patients
+
+    def test_b_cells_vanish_under_rituximab_and_come_back_after_about_a_year(self, whole: Cohort) -> None:
+        cells = whole.labs[whole.labs["analyte"] == "cd19"]
+        given = whole.treatments[whole.treatments["drug"] == "rituximab"].drop_duplicates("patient_id")
+        assert set(cells["patient_id"]) <= set(given["patient_id"])
+        rows = cells.merge(given[["patient_id", "start", "stop"]], on="patient_id")
+        under = (rows["date"] > rows["start"]) & ~(rows["date"] > rows["stop"])
+        late = rows["date"] > rows["stop"] + pd.Timedelta(days=550)
+        other = whole.treatments[whole.treatments["drug"] == "rituximab"]["patient_id"].duplicated().sum()
+        assert other == 2  # two children took it twice: only their first period is looked at
+        assert (rows.loc[under, "comparator"] == "<").all()
+        assert (rows.loc[late & (rows["comparator"] == "="), "value"] > 100).all()
+        assert (late & (rows["comparator"] == "=")).any()
+
+    def test_features_are_read_in_adequate_biopsies_only_and_activity_shows_in_them(self, whole: Cohort) -> None:
+        biopsies, features = whole.biopsies, ["interface_hepatitis", "lymphoplasmacytic", "rosettes", "biliary_changes"]
+        assert (biopsies[features].notna().all(axis=1) == biopsies["adequate"]).all()
+        active = biopsies[biopsies["hai"] >= 8]["interface_hepatitis"].mean()
+        assert active > biopsies[biopsies["hai"] < 4]["interface_hepatitis"].mean() + 0.5
+        assert biopsies.loc[biopsies["aih_likelihood"] == "typical", "interface_hepatitis"].all()
+
+    def test_what_an_image_shows_fits_its_kind(self, whole: Cohort) -> None:
+        imaging = whole.imaging
+        shown = imaging[imaging["shows"].notna()]
+        assert (shown["finding"] == "abnormal").all()
+        found = shown.groupby("modality")["shows"].agg(set).to_dict()
+        assert found == {
+            "mrcp": {"cholangiopathy"},
+            "endoscopy": {"varices"},
+            "ultrasound": {"cirrhosis", "splenomegaly", "ascites"},
+        }
+        looked = imaging["modality"].isin(list(found)) & (imaging["finding"] == "abnormal")
+        assert imaging.loc[looked, "shows"].notna().all()
+
+    def test_only_encephalopathy_and_ascites_are_graded(self, whole: Cohort) -> None:
+        graded = whole.events[whole.events["grade"].notna()]
+        assert set(graded["kind"]) == {"encephalopathy", "ascites"}
+
+    def test_gravest_complications_come_before_the_liver_is_lost(self, whole: Cohort) -> None:
+        grave = whole.events[whole.events["kind"].isin(["hepatorenal_syndrome", "dialysis"])]
+        lost = whole.events[whole.events["kind"].isin(["transplant", "death"])].groupby("patient_id")["date"].min()
+        assert len(grave) >= 2
+        assert (grave["date"] <= grave["patient_id"].map(lost)).all()
+
+    def test_some_clinicians_wrote_down_their_judgement_and_why(self, whole: Cohort) -> None:
+        judged = whole.clinician_responses
+        assert len(judged) == 10
+        assert judged[["reason", "initials"]].notna().all(axis=None)
+        assert judged["endpoint"].nunique() == judged["clinician_response"].nunique() == 2
 
 
 class TestCompositeChild:

@@ -76,7 +76,8 @@ def test_rates_give_bounds_and_all_denominators() -> None:
     frame = pd.DataFrame(
         {"label": ["All patients"], "n_met": [214], "n_not_met": [100], "n_not_evaluable": [36],
          "estimate": [214 / 314], "conf_low": [0.628], "conf_high": [0.73], "bound_low": [214 / 350],
-         "bound_high": [250 / 350], "transaminase_only": [0.74], "corrected": [0.71]}
+         "bound_high": [250 / 350], "transaminase_only": [0.74], "corrected": [0.71], "corrected_low": [0.65],
+         "corrected_high": [0.766]}
     )  # fmt: skip
     table = tabulate_rates(frame)
     assert table.display.iloc[0].tolist() == [
@@ -87,7 +88,7 @@ def test_rates_give_bounds_and_all_denominators() -> None:
         "68 (63 to 73)",
         "61 to 71",
         "74",
-        "71",
+        "71 (65 to 77)",
     ]
 
 

@@ -45,7 +45,23 @@ def read_reference_limits() -> pd.DataFrame:
     return _read("reference_limits").copy()
 
 
+def read_growth_reference() -> pd.DataFrame:
+    """Return the growth reference: ``reference, measure, sex, age_months, l, m, s, source, confidence`` (LMS method).
+
+    Height in cm (length below 24 months, where its age stands twice), weight in kg, BMI in kg/m².
+    """
+    return _growth_reference().copy()
+
+
+@cache
+def _growth_reference() -> pd.DataFrame:
+    rows, sources = _read("growth_reference"), _read("growth_sources").set_index("table")
+    of = sources.reindex(rows["table"])
+    told = {name: of[name].to_numpy(dtype=object) for name in ("reference", "source", "confidence")}
+    return rows.drop(columns="table").assign(**told)
+
+
 def definition_files() -> dict[str, Path]:
     """Return the shipped response criteria: name → TOML file."""
     folder = Path(str(_HERE / "definitions"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}

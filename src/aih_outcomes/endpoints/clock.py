@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+import numpy as np
 import pandas as pd
 
 from aih_outcomes.catalogue import read_drugs
@@ -28,10 +29,13 @@ def find_time_zero(cohort: Cohort, time_zero: TimeZero) -> pd.Series:
     PlanError : ``time_zero`` is not one of those known
     """
     if time_zero == "induction":
-        given = cohort.treatments
-        classes = given["drug"].map(read_drugs().set_index("drug")["drug_class"])
-        induction = given[classes.isin(INDUCTION_CLASSES) & is_systemic(given["route"]) & given["indication"].eq("aih")]
-        return induction.groupby("patient_id")["start"].min()
+        given, drugs = cohort.treatments, read_drugs()
+        names = drugs.loc[drugs["drug_class"].isin(INDUCTION_CLASSES), "drug"]
+        chosen = given["drug"].isin(names) & is_systemic(given["route"]) & given["indication"].eq("aih")
+        rows = np.flatnonzero(chosen.to_numpy(bool, na_value=False))
+        start, patient_id = given["start"].iloc[rows], given["patient_id"].iloc[rows].to_numpy(object)
+        first = start.groupby(patient_id).min()
+        return first.set_axis(pd.Index(first.index, dtype="string", name="patient_id"))
     if time_zero == "diagnosis":
         return cohort.patients.set_index("patient_id")["diagnosis_date"].dropna()
     if time_zero == "follow_up_start":

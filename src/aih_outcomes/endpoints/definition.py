@@ -4,185 +4,46 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, ValidationInfo, field_validator
 
-from aih_outcomes.catalogue import definition_files, read_analytes, read_drugs
-from aih_outcomes.errors import PlanError, describe_invalid
-from aih_outcomes.units import accepted_units, compute_factor
+from aih_outcomes.catalogue import definition_files, read_analytes
+from aih_outcomes.endpoints.rules import (
+    Baseline,
+    FailureRule,
+    NonResponseRule,
+    NotInterpretable,
+    Part,
+    ResponseRule,
+    TreatmentRule,
+    Windows,
+    Words,
+    Worsening,
+    analyte_in_words,
+)
+from aih_outcomes.errors import PlanError, describe_invalid, refuse_unknown
 
 Confidence = Literal["checked", "remembered", "unsure", "user"]
-DAYS_PER_MONTH = 365.25 / 12
-ABBREVIATIONS = {name: name.upper() for name in ("alt", "ast", "ggt", "alp", "inr", "ana", "sma")} | {
-    "igg": "IgG",
-    "lkm1": "LKM-1",
+CONFIDENCE_WORDS = {
+    "checked": "checked against an abstract or the paper",
+    "remembered": "remembered, not checked against the paper",
+    "unsure": "low: do not publish without checking the paper",
+    "user": "stated by the user",
 }
+CHOICES = (
+    "same_evaluation_days", "transaminases", "missing_igg", "carried_days", "confirmed_after_days", "rescue",
+    "transplant_or_death",
+)  # fmt: skip
+EXAMPLE = "catalogue/definitions/iaihg-2022.toml"
 
 
-def analyte_in_words(analyte: str) -> str:
-    """Return the analyte as a reader would write it: ``igg`` → ``IgG``."""
-    return ABBREVIATIONS.get(analyte, analyte.replace("_", " "))
-
-
-def months_in_words(day: int) -> str:
-    """Return a number of days in whole months: 182 → ``6 months``."""
-    months = round(day / DAYS_PER_MONTH)
-    return f"{months} month{'' if months == 1 else 's'}"
-
-
-def _known_analyte(name: str) -> str:
-    known = list(read_analytes()["analyte"])
-    if name not in known:
-        raise ValueError(f"analyte {name!r} is not in the catalogue ({', '.join(known)})")
-    return name
-
-
-def _known_class(name: str) -> str:
-    known = sorted(set(read_drugs()["drug_class"]))
-    if name not in known:
-        raise ValueError(f"drug_class {name!r} is not in the catalogue ({', '.join(known)})")
-    return name
-
-
-def _in_order(window: tuple[int, int]) -> tuple[int, int]:
-    if window[0] > window[1]:
-        raise ValueError(f"a window is [first day, last day], not {list(window)}")
-    return window
-
-
-def _before_treatment(window: tuple[int, int]) -> tuple[int, int]:
-    if window[1] > 0:
-        raise ValueError("a value before treatment is one of day 0 or earlier")
-    return window
-
-
-def _after_start(window: tuple[int, int]) -> tuple[int, int]:
-    if window[0] < 1:
-        raise ValueError("response is judged from day 1 on; earlier results are baseline")
-    return window
-
-
-Analyte = Annotated[str, AfterValidator(_known_analyte)]
-Window = Annotated[tuple[int, int], AfterValidator(_in_order)]
-LaterWindow = Annotated[Window, AfterValidator(_after_start)]
-BaselineWindow = Annotated[Window, AfterValidator(_before_treatment)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Criterion(_Part):
-    """One analyte and the most it may be: a multiple of ULN, or a value in a unit."""
-
-    analyte: Analyte
-    at_most_xuln: Annotated[float, Field(gt=0)] | None = None
-    at_most: Annotated[float, Field(gt=0)] | None = None
-    unit: str = ""
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> Criterion:
-        if (self.at_most_xuln is None) == (self.at_most is None):
-            raise ValueError(f"{self.analyte}: give either at_most_xuln, or at_most with its unit")
-        if self.at_most is None and self.unit:
-            raise ValueError(f"{self.analyte}: at_most_xuln has no unit; leave unit out")
-        if self.at_most is not None and not compute_factor(self.analyte, self.unit) > 0:
-            accepted = ", ".join(accepted_units(self.analyte))
-            raise ValueError(f"{self.analyte}: unit {self.unit!r} has no exact conversion; expected one of {accepted}")
-        return self
-
-    @property
-    def limit(self) -> float:
-        """The most it may be: multiples of ULN, or canonical units."""
-        if self.at_most is not None:
-            return self.at_most * compute_factor(self.analyte, self.unit)
-        return self.at_most_xuln if self.at_most_xuln is not None else float("nan")
-
-    def in_words(self) -> str:
-        """Return the criterion as a reader would write it."""
-        size = f"{self.at_most_xuln:g} × ULN" if self.at_most is None else f"{self.at_most:g} {self.unit}"
-        return f"{analyte_in_words(self.analyte)} ≤ {size}"
-
-
-class ResponseRule(_Part):
-    """What counts as response, and which samples make one evaluation."""
-
-    term: str
-    short: str
-    insufficient: str = "Insufficient response"
-    same_evaluation_days: Annotated[int, Field(ge=0, le=60)] = 14
-    criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _each_analyte_once(self) -> ResponseRule:
-        if len({c.analyte for c in self.criteria}) < len(self.criteria):
-            raise ValueError("an analyte appears twice in the criteria")
-        return self
-
-
-class Windows(_Part):
-    """Days since time zero, both ends included."""
-
-    by: LaterWindow = (1, 182)
-    at: LaterWindow = (150, 182)
-    at_tolerant: LaterWindow = (121, 240)
-    judged_from: Annotated[int, Field(ge=1)] = 121
-
-    @model_validator(mode="after")
-    def _judged_within(self) -> Windows:
-        if self.judged_from > self.by[1]:
-            raise ValueError(f"judged_from ({self.judged_from}) lies after the last day of by ({self.by[1]})")
-        return self
-
-
-class Baseline(_Part):
-    """Where the value before treatment is looked for."""
-
-    window: BaselineWindow = (-14, 0)
-    fallback: BaselineWindow = (-30, -15)
-
-
-class NonResponseRule(_Part):
-    """Too small a fall within weeks."""
-
-    term: str
-    analytes: Annotated[tuple[Analyte, ...], Field(min_length=1)]
-    fall_percent: Annotated[float, Field(gt=0, lt=100)]
-    by_day: Annotated[int, Field(ge=1)]
-    window: LaterWindow
-    less_fall_in: Literal["any", "all"] = "any"
-
-    def in_words(self) -> str:
-        """Return the rule as a sentence for the methods section."""
-        names = " and ".join(analyte_in_words(a) for a in self.analytes)
-        where = f"{self.less_fall_in} of " if len(self.analytes) > 1 else ""
-        fall = f"{self.fall_percent:g} %"
-        return (
-            f"{self.term}: fall from baseline of less than {fall} in {where}{names} on days "
-            f"{self.window[0]}–{self.window[1]}, without a fall of {fall} in {names} by day {self.by_day}."
-        )
-
-
-class NotInterpretable(_Part):
-    """A drug after which an analyte says nothing about the disease."""
-
-    analyte: Analyte
-    drug_class: Annotated[str, AfterValidator(_known_class)]
-    days: Annotated[int, Field(gt=0)]
-
-    def in_words(self) -> str:
-        """Return the rule as a sentence for the methods section."""
-        drug = self.drug_class.replace("_", " ")
-        return f"{analyte_in_words(self.analyte)} is not interpreted during and for {self.days} days after {drug}."
-
-
-class Definition(_Part):
+class Definition(Part):
     """Response criteria: analytes, limits, windows, source, and how sure the source is."""
 
-    name: str
+    name: Words
     version: str
-    title: str
+    title: Words
     reference: str
     confidence: Confidence = "user"
     unsure: str = ""
@@ -191,6 +52,25 @@ class Definition(_Part):
     baseline: Baseline = Baseline()
     non_response: NonResponseRule | None = None
     not_interpretable: tuple[NotInterpretable, ...] = ()
+    loss: Worsening | None = None
+    flare: Worsening | None = None
+    treatment: TreatmentRule = TreatmentRule()
+    failure: FailureRule | None = None
+
+    @field_validator("loss", "flare")
+    @classmethod
+    def _not_within_response(cls, rule: Worsening | None, info: ValidationInfo) -> Worsening | None:
+        response = info.data.get("response")
+        if rule is None or response is None:
+            return rule
+        allowed = {c.analyte: c.at_most_xuln for c in response.criteria if c.at_most_xuln is not None}
+        for analyte, limit in rule.limits():
+            if limit < allowed.get(analyte, limit):
+                raise ValueError(
+                    f"{analyte_in_words(analyte)} above {limit:g} × ULN is a loss, but up to {allowed[analyte]:g} × "
+                    "ULN a response"
+                )
+        return rule
 
     @property
     def analytes(self) -> tuple[str, ...]:
@@ -198,7 +78,13 @@ class Definition(_Part):
         return tuple(c.analyte for c in self.response.criteria)
 
     def without(self, analyte: str) -> Definition:
-        """Return the same criteria without one analyte; unchanged where nothing else would be left."""
+        """Return the same criteria without one analyte; unchanged where they do not ask it, or ask nothing else.
+
+        Raises
+        ------
+        PlanError : there is no such analyte
+        """
+        refuse_unknown(analyte, list(read_analytes()["analyte"]), "an analyte")
         rule = self.response
         criteria = tuple(c for c in rule.criteria if c.analyte != analyte)
         if criteria in ((), rule.criteria):
@@ -206,28 +92,52 @@ class Definition(_Part):
         title = f"{self.title} without {analyte_in_words(analyte)}"
         return self.model_copy(update={"title": title, "response": rule.model_copy(update={"criteria": criteria})})
 
+    def choosing(self, **choices: Any) -> Definition:  # keys of a pydantic model, checked below
+        """Return the same criteria with other choices where papers are silent, e.g. ``rescue="failure"``.
+
+        The title names what changed; choices as they are change nothing.
+
+        Raises
+        ------
+        PlanError : a key that is not among ``CHOICES``, or a value that it does not take
+        """
+        for key in choices:
+            refuse_unknown(key, CHOICES, "a choice of response criteria")
+        try:
+            rule = ResponseRule.model_validate(self.response.model_dump() | choices)
+        except ValidationError as error:
+            raise PlanError(*describe_invalid(self.title, error)) from error
+        changed = [key for key in choices if getattr(rule, key) != getattr(self.response, key)]
+        if not changed:
+            return self
+        words = ", ".join(f"{key}: {getattr(rule, key)}".replace("_", " ") for key in changed)
+        return self.model_copy(update={"title": f"{self.title} ({words})", "response": rule})
+
     def describe(self) -> str:
         """Return the criteria in words fit for a methods section, uncertainty included."""
         rule, windows = self.response, self.windows
-        months = months_in_words(windows.by[1])
+        months = windows.name
+        together = f", drawn within {rule.same_evaluation_days} days of each other" if len(rule.criteria) > 1 else ""
         parts = [
             f"{rule.term} ({rule.short}; {self.title}, version {self.version}: {self.reference}): "
             + " and ".join(c.in_words() for c in rule.criteria)
-            + (f", drawn within {rule.same_evaluation_days} days of each other" if len(rule.criteria) > 1 else "")
+            + together
             + f"; by {months} = any day {windows.by[0]}–{windows.by[1]}"
             + f", at {months} = days {windows.at[0]}–{windows.at[1]}"
             + f" (tolerant {windows.at_tolerant[0]}–{windows.at_tolerant[1]}).",
             f"{rule.insufficient} needs an evaluation from day {windows.judged_from} on; else not evaluable.",
+            *rule.choices(),
         ]
         if self.non_response:
+            parts.append(self.non_response.in_words())
+        if self.non_response or self.failure or any(c.fall_percent for c in rule.criteria):
             start, other = self.baseline.window, self.baseline.fallback
-            parts += [
-                self.non_response.in_words(),
-                f"Baseline: last value on days {start[0]} to {start[1]}, else {other[0]} to {other[1]} (flagged).",
-            ]
-        parts += [rule.in_words() for rule in self.not_interpretable]
-        if self.confidence != "checked" or self.unsure:
-            parts.append(f"Confidence: {self.confidence}. {self.unsure}".strip())
+            parts.append(
+                f"Baseline: last value on days {start[0]} to {start[1]}, else {other[0]} to {other[1]} (flagged)."
+            )
+        rules = (*self.not_interpretable, self.loss, self.flare, self.failure, self.treatment)
+        parts += [rule.in_words() for rule in rules if rule is not None]
+        parts.append(f"Confidence in these criteria: {CONFIDENCE_WORDS[self.confidence]}. {self.unsure}".strip())
         return " ".join(parts)
 
 
@@ -236,7 +146,8 @@ def read_definition(name_or_path: str | Path) -> Definition:
 
     Raises
     ------
-    PlanError : no such preset or file, not TOML, or a key breaks the schema (each named)
+    PlanError : no such preset or file, not TOML, a key breaks the schema (each named, with its line), or the title is
+        that of a shipped preset with other criteria
     """
     presets = definition_files()
     path = presets.get(str(name_or_path)) or Path(name_or_path)
@@ -246,14 +157,36 @@ def read_definition(name_or_path: str | Path) -> Definition:
             f"Shipped presets are {', '.join(presets)}",
             "Name one of them, or the path of your own .toml file",
         )
+    text = ""
     try:
-        return Definition.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8-sig")
+        found = Definition.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError(
             f"{path.name} is not valid TOML: {error}", "Response criteria are a TOML file in UTF-8", "Correct that line"
         ) from error
     except ValidationError as error:
-        raise PlanError(*describe_invalid(path.name, error)) from error
+        raise PlanError(*describe_invalid(path.name, error, text=text, schema=Definition, example=EXAMPLE)) from error
+    if path not in presets.values():
+        _refuse_borrowed_title(found, path.name)
+    return found
+
+
+def _refuse_borrowed_title(definition: Definition, file: str) -> None:
+    """Refuse other criteria under the title of shipped ones: in a report nobody could tell them apart.
+
+    Raises
+    ------
+    PlanError
+    """
+    for name in definitions():
+        shipped = read_definition(name)
+        if definition.title.strip().casefold() == shipped.title.casefold() and definition != shipped:
+            raise PlanError(
+                f"{file} has the title of the shipped {name}, and other criteria",
+                "Criteria are told apart by their title",
+                f"Give them a title of their own, or use {name!r}",
+            )
 
 
 def definitions() -> list[str]:

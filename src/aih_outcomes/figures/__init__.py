@@ -7,6 +7,7 @@ from aih_outcomes.figures.export import export_figure
 from aih_outcomes.figures.flow_chart import draw_flow_chart
 from aih_outcomes.figures.forest import draw_forest
 from aih_outcomes.figures.rates import draw_rates
+from aih_outcomes.figures.specification import draw_specification
 from aih_outcomes.figures.timeline import draw_timeline
 from aih_outcomes.figures.trajectories import draw_trajectories
 
@@ -15,6 +16,7 @@ __all__ = [
     "draw_flow_chart",
     "draw_forest",
     "draw_rates",
+    "draw_specification",
     "draw_survival",
     "draw_timeline",
     "draw_trajectories",

@@ -22,7 +22,7 @@ COLUMNS = {"Met/evaluable": ("n_met", "n_not_met"), "Not evaluable": ("n_not_eva
 KEY = {
     "bounds": "if none to all not evaluable had met",
     "estimate": "observed (95 % CI)",
-    "corrected": "corrected for missing IgG",
+    "corrected": "corrected for missing results",
 }
 X_LABEL = "Criteria met (% of evaluable)"
 

@@ -63,7 +63,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from aih_outcomes.errors import PlanError
+from aih_outcomes.errors import PlanError, find_line
 from aih_outcomes.load.mapping_rules import check_block, check_units, check_wide_units, read_amount
 from aih_outcomes.load.parse import ISO, date_pattern
 from aih_outcomes.load.source import SEPARATORS
@@ -197,6 +197,7 @@ class Mapping(_Part):
     measurements: Blocks = ()
     variants: Blocks = ()
     adverse_events: Blocks = ()
+    clinician_responses: Blocks = ()
     follow_up: Blocks = ()
 
     def blocks(self) -> list[tuple[str, Block]]:
@@ -258,20 +259,6 @@ def _describe_fault(fault: Dictionary[str, Any], text: str) -> str:
     loc = [part for part in fault["loc"] if isinstance(part, str) and part != "[key]"]
     message = fault["msg"].removeprefix("Value error, ").replace("Extra inputs are not permitted", "is no key here")
     key = re.match(r"([\w.]+): ", message)
-    line = _find_line(text, key.group(1).split(".") if key else loc)
+    path = tuple(key.group(1).split(".")) if key else tuple(part for part in fault["loc"] if part != "[key]")
+    line = find_line(text, path)
     return (f"line {line}: " if line else "") + (message if key else f"{'.'.join(loc)}: {message}")
-
-
-def _find_line(text: str, keys: list[str]) -> int | None:
-    """Return the line of the last of ``keys`` inside the block of the first, as far as the text shows it."""
-    best, inside = None, False
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*([\w.\"-]+)", line)
-        if header:
-            inside = bool(keys) and header.group(1).split(".")[0] == keys[0]
-        named = bool(keys) and re.search(rf"(?<![\w-]){re.escape(keys[-1])}(?![\w-])", line.split("#")[0])
-        if named and (inside or keys[0] in line.split("=")[0]):
-            return number
-        if inside and best is None:
-            best = number
-    return best

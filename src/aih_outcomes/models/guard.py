@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import ImmortalTimeError, OutcomeError
-from aih_outcomes.outcomes import Groups, RepeatedMeasures, TimeToEvent
+from aih_outcomes.outcomes import Groups, IntervalTime, RepeatedMeasures, TimeToEvent
 
 Outcome = TimeToEvent | RepeatedMeasures
 
@@ -57,6 +57,26 @@ def check_known_at_entry(outcome: Outcome, groups: Groups) -> None:
         _raise_immortal(int(early.sum()), int(frame["patient_id"].nunique()), outcome, groups)
 
 
+def require_time_to_event(outcome: object) -> None:
+    """Refuse whatever is no time to an event: a survival model has nothing else to work on.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    if isinstance(outcome, TimeToEvent):
+        return
+    given = f"{type(outcome).__name__} is no TimeToEvent"
+    if isinstance(outcome, IntervalTime):
+        raise OutcomeError(
+            given, "Interval-censored outcomes have no model yet", "Use to_time_to_event() of what was derived"
+        )
+    raise OutcomeError(
+        given, "A survival model takes spells with the event that ends them",
+        "Use to_time_to_event() of what was derived, or TimeToEvent.from_frame(frame, exit=..., event=...)",
+    )  # fmt: skip
+
+
 def join_groups(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:
     """Return the outcome's frame with a categorical column ``group``: the one door by which groups enter a model.
 
@@ -72,8 +92,19 @@ def join_groups(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:
     Raises
     ------
     ImmortalTimeError : see ``check_known_at_entry``
-    OutcomeError : the column is not declared, or a row has no group
+    OutcomeError : the column is not declared, a row has no group, or competing events would count as events; what is
+        followed is neither times to an event nor repeated values
     """
+    if not isinstance(outcome, RepeatedMeasures):
+        require_time_to_event(outcome)
+    if isinstance(outcome, TimeToEvent) and outcome.competing:
+        raise OutcomeError(
+            f"{outcome.label!r} has competing events ({', '.join(outcome.competing)})",
+            "Whoever had a competing event can no longer have the event: 1 − Kaplan-Meier is not its risk",
+            "Follow a composite such as native-liver-survival; for hazards only (Cox, log-rank) pass "
+            "outcome.cause_specific(); what is found at examinations may end at the last look instead: "
+            "to_time_to_event(competing_within_days=0)",
+        )
     if by is None:
         group = pd.Categorical([EVERYONE] * len(outcome.frame), categories=[EVERYONE])
     elif isinstance(by, Groups):
@@ -147,7 +178,8 @@ def _refuse_other_clock(outcome: Outcome, groups: Groups) -> None:
             f"{outcome.label!r} counts {outcome.time_unit} since {outcome.time_zero!r}, "
             f"{groups.name!r} days since {groups.time_zero!r}",
             "A comparison has one clock, in days",
-            "Derive both from the same time zero; after landmark(...) or time_varying(...) compare by='group'",
+            'Derive both from the same time zero, such as time_zero="induction"; after landmark(...) or '
+            "time_varying(...) compare by='group'",
         )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
+from aih_outcomes.errors import OutcomeError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -41,3 +43,18 @@ def order_columns(frame: pd.DataFrame) -> pd.DataFrame:
         if column in ordered:
             ordered[column] = ordered[column].astype("Int64")
     return ordered
+
+
+def refuse_no_level(conf_level: object) -> None:
+    """Refuse a level of confidence that is none.
+
+    Raises
+    ------
+    OutcomeError : not a number between 0 and 1
+    """
+    if not (isinstance(conf_level, int | float) and 0 < conf_level < 1):
+        raise OutcomeError(
+            f"conf_level={conf_level!r} is no level of confidence",
+            "It is a share: more than 0 and less than 1",
+            "Write conf_level=0.95 for 95 %",
+        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from aih_outcomes.outcomes.checks import CENSORED, TimeUnit, refuse, refuse_overlap, require
+from aih_outcomes.outcomes.checks import CENSORED, TimeUnit, no_exclusions, refuse, refuse_overlap, require
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +40,9 @@ class IntervalTime:
 class StateHistory:
     """What state a patient is in, and since when: ``patient_id, entry, exit, from_state, to_state``.
 
-    ``to_state`` is ``censored`` where follow-up ends without a change.
+    ``to_state`` is ``censored`` where follow-up ends without a change. A patient may have several spells, one after
+    another; after a change the next begins that day, in that state. ``exclusions`` (``reason, n, n_event``) counts who
+    was left out on the way here.
     """
 
     frame: pd.DataFrame
@@ -46,9 +50,10 @@ class StateHistory:
     states: tuple[str, ...]
     time_zero: str = "time zero"
     time_unit: TimeUnit = "days"
+    exclusions: pd.DataFrame = field(default_factory=no_exclusions)
 
     def __post_init__(self) -> None:
-        """Refuse unknown states, empty spells and overlaps."""
+        """Refuse unknown states, empty spells, overlaps, and spells that do not follow from the one before."""
         require(self.frame, ["patient_id", "entry", "exit", "from_state", "to_state"], self.label)
         known = self.frame["from_state"].isin(self.states) & self.frame["to_state"].isin([CENSORED, *self.states])
         refuse(
@@ -66,3 +71,20 @@ class StateHistory:
             "Check the dates of these rows",
         )
         refuse_overlap(self.frame, self.label)
+        refuse(
+            ~self._follows(),
+            self.label,
+            "do not begin when and where the spell before ended",
+            "After a change of state the next spell begins on that day, in that state",
+            "Correct entry and from_state of these rows, or end the spell before as 'censored'",
+        )
+
+    def _follows(self) -> NDArray[np.bool_]:
+        """Return which spells are a patient's first, or follow from the one before; by patient and entry."""
+        rows = self.frame.sort_values(["patient_id", "entry"], kind="stable")
+        patient, begun, left = (rows[name].to_numpy(object) for name in ("patient_id", "from_state", "to_state"))
+        entry, exit = rows["entry"].to_numpy(float), rows["exit"].to_numpy(float)
+        follows = np.ones(len(rows), dtype=bool)
+        moved = (patient[1:] == patient[:-1]) & (left[:-1] != CENSORED)
+        follows[1:] = ~moved | ((entry[1:] == exit[:-1]) & (begun[1:] == left[:-1]))
+        return follows

@@ -57,6 +57,7 @@ class TimeToEvent:
     covariates : columns of ``frame`` that models may use
     exclusions : ``reason, n, n_event``: who was left out on the way here
     n_half_day : rows with exit = entry, counted as half a day at risk
+    competing : events after which the event itself can no longer happen; the other levels are the event
     """
 
     frame: pd.DataFrame
@@ -67,6 +68,7 @@ class TimeToEvent:
     covariates: tuple[str, ...] = ()
     exclusions: pd.DataFrame = field(default_factory=no_exclusions)
     n_half_day: int = 0
+    competing: tuple[str, ...] = ()
 
     @classmethod
     def from_frame(
@@ -84,6 +86,7 @@ class TimeToEvent:
         time_unit: TimeUnit = "days",
         design: str = "",
         exclusions: pd.DataFrame | None = None,
+        competing: Sequence[str] = (),
     ) -> TimeToEvent:
         """Read any published data set: name its columns.
 
@@ -93,6 +96,7 @@ class TimeToEvent:
         exit, entry : columns of times; entry is 0 where it is not given; the spell is (entry, exit]
         event : column of 0/1, booleans, or names with ``censored`` for none
         covariates : columns that a model may use; missing values are kept and answered for by the model
+        competing : names of events that compete with the event
 
         Raises
         ------
@@ -150,6 +154,7 @@ class TimeToEvent:
             tuple(covariates),
             no_exclusions() if exclusions is None else exclusions,
             int(same_day.sum()),
+            tuple(name for name in competing if name in set(rows["event"].dropna())),
         )
 
     @property
@@ -164,8 +169,13 @@ class TimeToEvent:
 
     @property
     def event(self) -> NDArray[np.bool_]:
-        """(n_rows,) True where the spell ends in any event."""
-        return (self.frame["event"] != CENSORED).to_numpy(bool)
+        """(n_rows,) True where the spell ends in the event; a competing one is none."""
+        return ~self.frame["event"].isin([CENSORED, *self.competing]).to_numpy(bool)
+
+    def cause_specific(self) -> TimeToEvent:
+        """Return the outcome with competing events censored: for hazards (Cox, log-rank), never for a curve of risk."""
+        event = self.frame["event"].cat.remove_categories(list(self.competing)).fillna(CENSORED)
+        return self.with_rows(self.frame.assign(event=event), competing=())
 
     @property
     def weight(self) -> Vector:

@@ -2,5 +2,6 @@
 
 from aih_outcomes.simulate.export import SEED, write_synthetic
 from aih_outcomes.simulate.synthetic import COMPOSITE_CHILD, simulate_cohort
+from aih_outcomes.simulate.truth_children import RevealedTruth, reveal_truth
 
-__all__ = ["COMPOSITE_CHILD", "SEED", "simulate_cohort", "write_synthetic"]
+__all__ = ["COMPOSITE_CHILD", "SEED", "RevealedTruth", "reveal_truth", "simulate_cohort", "write_synthetic"]

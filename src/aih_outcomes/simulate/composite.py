@@ -28,8 +28,10 @@ STRETCHES = (
     (495, 810, 8), (519, 330, 14), (SWITCH, 24, 17),
 )  # fmt: skip
 BASELINE = {"alt": 1180.0, "ast": 1290.0, "igg": 19.4}
-LIMITS = {"alt": 40.0, "ast": 40.0, "igg": 16.1, "bilirubin": 21.0, "albumin": 50.0, "inr": 1.2, "platelets": 400.0}
-DECIMALS = {"alt": 0, "ast": 0, "igg": 1, "bilirubin": 0, "albumin": 0, "inr": 1, "platelets": 0}
+LIMITS = {"alt": 40.0, "ast": 40.0, "igg": 16.1, "bilirubin": 21.0, "albumin": 50.0, "inr": 1.2, "platelets": 400.0,
+          "creatinine": 80.0, "sodium": 145.0}  # fmt: skip
+DECIMALS = {"alt": 0, "ast": 0, "igg": 1, "bilirubin": 0, "albumin": 0, "inr": 1, "platelets": 0,
+            "creatinine": 0, "sodium": 0}  # fmt: skip
 VISITS = (
     -1, 7, 14, 21, 28, 42, 56, 70, 84, 105, 126, 140, 154, 182, 203, 210, 217, 231, 252, 280, 308, 328, 340, 347, 356,
     370, 398, 426, 454, 482, 505, 519, 526, 540, 554, 561, 568, 582, 596, 617, 645, 680, 722, 764, 806, 860, 940,
@@ -46,7 +48,11 @@ LINES = (
     ("mycophenolate", 126, 980, "planned"),
     ("baricitinib", SWITCH, None, None),
 )
-BIOPSIES = ((0, 12, 2), (333, 9, 3), (1150, 3, 2))  # day, activity index, Ishak stage
+# day, activity index, Ishak stage, fit, interface hepatitis, lymphoplasmacytic, rosettes
+BIOPSIES = (
+    (0, 12, 2, "typical", True, True, False), (333, 9, 3, "compatible", True, False, False),
+    (1150, 3, 2, None, False, False, False),
+)  # fmt: skip
 SIZES = (
     (0, 27.5, 129.0), (91, 30.0, 129.7), (182, 31.0, 130.5), (273, 32.0, 131.3), (365, 33.5, 132.0), (460, 35.0, 132.8),
     (SWITCH, 35.5, 133.5), (650, 35.8, 135.5), (745, 36.0, 138.0), (850, 37.5, 140.0), (1120, 40.5, 145.0),
@@ -61,12 +67,17 @@ def composite_tables(seed: int) -> dict[str, pd.DataFrame]:
             "sex": "unknown", "age_at_diagnosis": AGE_AT_DIAGNOSIS, "diagnosis_date": DIAGNOSED,
             "first_seen_date": DIAGNOSED, "diagnosis": "aih", "aih_type": "type_2", "asc_at_baseline": "normal",
             "presentation": "acute", "cirrhosis_at_diagnosis": False, "ibd": False, "documented_non_adherence": False,
+            "viral_hepatitis": "negative", "hepatotoxic_drugs": False, "other_causes_excluded": True,
+            "autoimmune_disease": False, "ama_positive": False, "sla_positive": False, "lc1_positive": False,
         }]),
         "labs": _labs(seed),
         "treatments": pd.concat([_prednisolone(), _lines()], ignore_index=True),
         "events": pd.DataFrame({"date": _date([203, 340, 519]), "kind": "relapse_diagnosed"}),
         "biopsies": pd.DataFrame(
-            [{"date": _date([d])[0], "hai": h, "ishak_fibrosis": s, "adequate": True} for d, h, s in BIOPSIES]
+            [{"date": _date([day])[0], "hai": hai, "ishak_fibrosis": stage, "adequate": True, "aih_likelihood": fit,
+              "interface_hepatitis": interface, "lymphoplasmacytic": plasma, "rosettes": rosettes,
+              "biliary_changes": False, "other_changes": False}
+             for day, hai, stage, fit, interface, plasma, rosettes in BIOPSIES]
         ),
         "imaging": pd.DataFrame({"date": _date([9, 900]), "modality": "mrcp", "finding": "normal"}),
         "measurements": pd.DataFrame([
@@ -111,9 +122,10 @@ def _labs(seed: int) -> pd.DataFrame:
     values = {
         "alt": alt, "ast": _levels(BASELINE["ast"], 1.08, 26.0, 0.9).at(day), "igg": 10.6 + 8.8 * active,
         "bilirubin": 8 * np.exp(2.1 * active**2), "albumin": 43 - 9 * active**1.5, "inr": 1.0 + 0.3 * active**2,
-        "platelets": 290 - 70 * active,
+        "platelets": 290 - 70 * active, "creatinine": 41 + 0.004 * day, "sodium": 139.5 + 0 * day,
     }  # fmt: skip
-    noise = {"alt": 0.10, "ast": 0.09, "igg": 0.04, "bilirubin": 0.15, "albumin": 0.03, "inr": 0.03, "platelets": 0.07}
+    noise = {"alt": 0.10, "ast": 0.09, "igg": 0.04, "bilirubin": 0.15, "albumin": 0.03, "inr": 0.03, "platelets": 0.07,
+             "creatinine": 0.05, "sodium": 0.008}  # fmt: skip
     parts = []
     for name, value in values.items():
         printed = np.round(value * np.exp(noise[name] * draw_noise(rng, day, 20.0)), DECIMALS[name])[0]
@@ -131,7 +143,8 @@ def _labs(seed: int) -> pd.DataFrame:
         })[kept])  # fmt: skip
     titre = pd.DataFrame({"date": _date([-1, 561, 1440]), "analyte": "lkm1", "value": [1280.0, 640.0, 80.0],
                           "unit": "{titer}", "comparator": "=", "raw_value": ["1:1280", "1:640", "1:80"],
-                          "raw_unit": "titre", "uln_source": "none", "visit": "scheduled"})  # fmt: skip
+                          "raw_unit": "titre", "uln_source": "none", "visit": "scheduled",
+                          "method": "iif_rodent"})  # fmt: skip
     return pd.concat([*parts, titre], ignore_index=True).sort_values(["date", "analyte"], kind="stable")
 
 

@@ -5,13 +5,13 @@ fault of theirs cannot hide in the truth they are held against.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aih_outcomes.simulate.children import Children, draw_children
-from aih_outcomes.simulate.course import Course
+from aih_outcomes.simulate.course import Course, trim
 from aih_outcomes.simulate.follow_up import FollowUp, draw_follow_up
 from aih_outcomes.simulate.laboratories import as_printed, limits_of, read_back
 from aih_outcomes.simulate.parameters import IggMissing, Mechanism, Parameters, Strategy
@@ -111,6 +111,12 @@ def status_at(cbr: Ints, day: Floats, window: tuple[float, float]) -> Ints:
     last = day.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
     status = np.take_along_axis(cbr, last[:, None], axis=1)[:, 0]
     return np.where(inside.any(axis=1), status, NOT_EVALUABLE)
+
+
+def narrow_copy(copy: Copy, until: float) -> Copy:
+    """Return the copy without what its levels do after ``until`` (days): the same before, and quicker to look at."""
+    latent = copy.latent
+    return replace(copy, latent=Latent(*(trim(levels, until) for levels in (latent.alt, latent.ast, latent.igg))))
 
 
 def latent_cbr(copy: Copy, day: Floats) -> Flags:

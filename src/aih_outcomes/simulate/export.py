@@ -28,7 +28,7 @@ the cohort) and `calibration.csv` (published figures beside what was simulated) 
 
 
 def write_synthetic(folder: Path | str, *, seed: int = SEED, n_patients: int = 350) -> Cohort:
-    """Simulate the default cohort and write its ten tables, the data dictionary and a short README.
+    """Simulate the default cohort and write its eleven tables, the data dictionary and a short README.
 
     Parameters
     ----------

@@ -36,18 +36,23 @@ def _centre(name: str, *, linked: bool, **assays: tuple[str, int, float]) -> Cen
 # IgG's limit follows the child's age (catalogue, table uk-pru): its entry here is not used.
 CENTRES: tuple[Centre, ...] = (
     _centre("Centre A", linked=True, alt=("U/L", 0, 40), ast=("U/L", 0, 42), igg=("g/L", 1, 16), ggt=("U/L", 0, 40),
-            bilirubin=("umol/L", 0, 21), albumin=("g/L", 0, 50), inr=("1", 1, 1.2), platelets=("10*9/L", 0, 400)),
+            bilirubin=("umol/L", 0, 21), albumin=("g/L", 0, 50), inr=("1", 1, 1.2), platelets=("10*9/L", 0, 400),
+            creatinine=("umol/L", 0, 80), sodium=("mmol/L", 0, 145), cd19=("10*6/L", 0, 600)),
     _centre("Centre B", linked=True, alt=("IU/L", 0, 45), ast=("IU/L", 0, 45), igg=("mg/dL", 0, 1600),
             ggt=("IU/L", 0, 45), bilirubin=("mg/dL", 1, 1.2), albumin=("g/dL", 1, 5.0), inr=("INR", 2, 1.2),
-            platelets=("K/uL", 0, 450)),
+            platelets=("K/uL", 0, 450),
+            creatinine=("mg/dL", 2, 0.9), sodium=("mEq/L", 0, 145), cd19=("/uL", 0, 550)),
     _centre("Centre C", linked=True, alt=("ukat/L", 2, 0.70), ast=("ukat/L", 2, 0.70), igg=("g/L", 1, 16),
             ggt=("ukat/L", 2, 0.65), bilirubin=("umol/L", 0, 22), albumin=("g/L", 0, 48), inr=("1", 1, 1.2),
-            platelets=("10*9/L", 0, 400)),
+            platelets=("10*9/L", 0, 400),
+            creatinine=("umol/L", 0, 77), sodium=("mmol/L", 0, 145), cd19=("10*9/L", 2, 0.6)),
     _centre("Centre D", linked=False, alt=("U/L", 0, 35), ast=("U/L", 0, 40), igg=("g/L", 2, 16), ggt=("U/L", 0, 35),
-            bilirubin=("mg/dL", 1, 1.0), albumin=("g/dL", 1, 5.2), inr=("INR", 2, 1.2), platelets=("K/uL", 0, 400)),
+            bilirubin=("mg/dL", 1, 1.0), albumin=("g/dL", 1, 5.2), inr=("INR", 2, 1.2), platelets=("K/uL", 0, 400),
+            creatinine=("mg/dL", 2, 1.0), sodium=("mEq/L", 0, 146), cd19=("10*9/L", 2, 0.55)),
     _centre("Centre E", linked=False, alt=("UI/L", 0, 50), ast=("UI/L", 0, 50), igg=("mg/dL", 0, 1600),
             ggt=("UI/L", 0, 50), bilirubin=("umol/L", 0, 20), albumin=("g/L", 1, 50), inr=("1", 2, 1.2),
-            platelets=("10*9/L", 0, 420)),
+            platelets=("10*9/L", 0, 420),
+            creatinine=("umol/L", 0, 84), sodium=("mmol/L", 0, 146), cd19=("/uL", 0, 600)),
 )  # fmt: skip
 _POWERS = np.array([1.0, 10.0, 100.0])  # exact, where a computed power may not be
 LINKED = np.array([centre.linked for centre in CENTRES])
@@ -89,4 +94,4 @@ def read_back(digits: Ints, decimals: Ints, analyte: str, centre: Ints) -> Float
 def write_digits(digits: Ints, decimals: Ints) -> NDArray[np.str_]:
     """Return the printed text of each result, e.g. 123 with 2 decimals → ``1.23``."""
     pairs = zip(digits.tolist(), decimals.tolist(), strict=True)
-    return np.array([f"{n / 10**places:.{places}f}" if places else str(n) for n, places in pairs])
+    return np.array([f"{n / 10**places:.{places}f}" if places else str(n) for n, places in pairs], dtype=np.str_)

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from aih_outcomes.simulate.chemistry import CHEMISTRY, measure_chemistry
 from aih_outcomes.simulate.children import NON_RESPONDER, TYPE_2
 from aih_outcomes.simulate.course import State, find_stretch
+from aih_outcomes.simulate.history import antibody_method
 from aih_outcomes.simulate.laboratories import CENTRES, as_printed, limits_of, read_back, write_digits
+from aih_outcomes.simulate.notes import Notes
 from aih_outcomes.simulate.parameters import IggMissing, Parameters
-from aih_outcomes.simulate.records import Notes
 from aih_outcomes.simulate.results import (
     AFTER_TRANSPLANT,
     OTHERS,
@@ -34,14 +36,23 @@ PLAUSIBLE = {
     "albumin": (12.0, 55.0),
     "inr": (0.8, 12.0),
     "platelets": (15.0, 900.0),
+    "creatinine": (12.0, 600.0),
+    "sodium": (118.0, 152.0),
+    "cd19": (0.0, 2000.0),
 }  # project
 TITRES = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0)  # two-fold steps from 1:20
 
 
-def tabulate_labs(notes: Notes, p: Parameters, how: IggMissing) -> pd.DataFrame:
-    """Return every result as printed, with its canonical value: ``child, day, analyte, value, …``."""
+def tabulate_labs(notes: Notes, treatments: pd.DataFrame, p: Parameters, how: IggMissing) -> pd.DataFrame:
+    """Return every result as printed, with its canonical value: ``child, day, analyte, value, …``.
+
+    Parameters
+    ----------
+    treatments : the cohort's, in days; B cells are counted after rituximab
+    """
     values, limit = _recorded_values(notes, p, how)
-    parts = [_print(notes, analyte, values[analyte], limit) for analyte in ANALYTES]
+    values |= measure_chemistry(notes, _seen(notes, p), treatments, p)
+    parts = [_print(notes, analyte, values[analyte], limit) for analyte in (*ANALYTES, *CHEMISTRY)]
     return pd.concat([*parts, _titres(notes, p)], ignore_index=True)
 
 
@@ -73,7 +84,9 @@ def _seen(notes: Notes, p: Parameters) -> Flags:
 def _print(notes: Notes, analyte: str, values: Floats, limit: Floats) -> pd.DataFrame:
     child, column = np.nonzero(~np.isnan(values))
     centre = notes.children.centre[child]
-    digits, decimals = as_printed(np.clip(values[child, column], *PLAUSIBLE[analyte]), analyte, centre)
+    value = np.clip(values[child, column], *PLAUSIBLE[analyte])
+    digits, decimals = as_printed(value, analyte, centre)
+    below = value < read_back(np.ones_like(digits), decimals, analyte, centre) / 2  # printed as "<" the last digit
     by_age = analyte == "igg"
     uln = limit[child, column] if by_age else limits_of(analyte)[centre]
     reported = np.where(analyte in ("alt", "ast", "ggt"), "reported", "laboratory")
@@ -85,8 +98,8 @@ def _print(notes: Notes, analyte: str, values: Floats, limit: Floats) -> pd.Data
             "analyte": analyte,
             "value": read_back(digits, decimals, analyte, centre),
             "unit": canonical_units()[analyte],
-            "comparator": "=",
-            "raw_value": write_digits(digits, decimals),
+            "comparator": np.where(below, "<", "="),
+            "raw_value": np.char.add(np.where(below, "<", ""), write_digits(digits, decimals)),
             "raw_unit": units[centre],
             "uln": uln,
             "uln_source": "age_sex_table" if by_age else reported,
@@ -133,6 +146,7 @@ def _titres(notes: Notes, p: Parameters) -> pd.DataFrame:
                     "uln": np.nan,
                     "uln_source": "none",
                     "visit": np.where(visits.scheduled[child, column], "scheduled", "unscheduled"),
+                    "method": antibody_method(notes.seed, children, analyte)[child],
                 }
             )
         )

@@ -1,38 +1,19 @@
 """What else stands in the notes: events, biopsies, imaging, size, genes, adverse events; days on each child's clock."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from aih_outcomes.simulate.children import GENES, LIVER_FAILURE, Children
-from aih_outcomes.simulate.course import NEVER, Course, State, Step, find_stretch
-from aih_outcomes.simulate.follow_up import FollowUp
-from aih_outcomes.simulate.growth import Growth
+from aih_outcomes.simulate.course import NEVER, State, Step, find_stretch
+from aih_outcomes.simulate.notes import Notes
 from aih_outcomes.simulate.parameters import Parameters
 from aih_outcomes.simulate.streams import open_stream
-from aih_outcomes.simulate.survival import Survival
-from aih_outcomes.simulate.visits import Visits
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Notes:
-    """Everything that was drawn about a cohort, and ``stop``: the last day the clinic saw the native liver."""
-
-    seed: int
-    children: Children
-    course: Course
-    survival: Survival
-    follow_up: FollowUp
-    growth: Growth
-    visits: Visits
-    stop: Floats
 
 
 def _frame(child: Ints, day: Floats, **columns: object) -> pd.DataFrame:

@@ -12,6 +12,7 @@ Rows = TypeVar("Rows")  # a frozen dataclass whose fields are all arrays with on
 _NUMBERS = {
     "children": 1, "referral": 2, "course": 3, "decisions": 4, "survival": 5, "follow_up": 6, "visits": 7, "noise": 8,
     "missing": 9, "treatments": 10, "records": 11, "variants": 12, "growth": 13, "composite": 14, "antibodies": 15,
+    "history": 16, "chemistry": 17, "pathology": 18, "findings": 19, "judgements": 20,
 }  # fmt: skip
 
 

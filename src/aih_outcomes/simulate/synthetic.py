@@ -7,13 +7,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.cohort import Cohort
-from aih_outcomes.errors import DataError
 from aih_outcomes.schema import TABLES, conform
-from aih_outcomes.simulate.children import DIAGNOSES, PRESENTATIONS, TYPES, Children, draw_children
+from aih_outcomes.simulate.children import DIAGNOSES, PRESENTATIONS, TYPES, Children
 from aih_outcomes.simulate.composite import COMPOSITE_CHILD, composite_tables
-from aih_outcomes.simulate.follow_up import LOST, REASONS, TRANSFER, draw_follow_up
-from aih_outcomes.simulate.growth import draw_growth
+from aih_outcomes.simulate.copies import latent_cbr, latent_fall
+from aih_outcomes.simulate.findings import describe_biopsies, describe_events, describe_imaging
+from aih_outcomes.simulate.follow_up import LOST, REASONS, TRANSFER
+from aih_outcomes.simulate.history import recall_history
+from aih_outcomes.simulate.judgements import tabulate_judgements
 from aih_outcomes.simulate.laboratories import CENTRES
+from aih_outcomes.simulate.notes import Notes, check_size, draw_notes
 from aih_outcomes.simulate.parameters import (
     DAYS_PER_YEAR,
     DEFAULT,
@@ -28,7 +31,6 @@ from aih_outcomes.simulate.parameters import (
 )
 from aih_outcomes.simulate.printing import tabulate_labs
 from aih_outcomes.simulate.records import (
-    Notes,
     cholangiogram,
     tabulate_adverse_events,
     tabulate_biopsies,
@@ -37,11 +39,7 @@ from aih_outcomes.simulate.records import (
     tabulate_measurements,
     tabulate_variants,
 )
-from aih_outcomes.simulate.steps import draw_course
-from aih_outcomes.simulate.streams import take_rows
-from aih_outcomes.simulate.survival import draw_survival
 from aih_outcomes.simulate.treatments import tabulate_treatments
-from aih_outcomes.simulate.visits import draw_visits
 
 LABEL = "synthetic cohort"
 CompositeChild = Literal["added", "left out"]
@@ -87,55 +85,39 @@ def simulate_cohort(
     >>> simulate_cohort(1, 20).n_patients
     20
     """
-    if n_patients < 1:
-        raise DataError(
-            f"{n_patients} patients were asked for", "A cohort has at least one", "Give n_patients=1 or more"
-        )
+    check_size(n_patients)
     mechanism = Mechanism(
         response_effect=response_effect, targeted_effect=targeted_effect, hazard=hazard, severity=severity
     )
     drawn = n_patients - (composite_child == "added")
     parts = [composite_tables(seed)] if composite_child == "added" else []
     if drawn:
-        parts.append(_tabulate(_write_notes(seed, drawn, parameters, mechanism), parameters, igg_missing))
+        parts.append(_tabulate(draw_notes(seed, drawn, parameters, mechanism), parameters, igg_missing))
     return Cohort(**_join(parts), label=LABEL)
 
 
-def _write_notes(seed: int, n: int, p: Parameters, mechanism: Mechanism) -> Notes:
-    """Draw more children than are needed and keep the first ``n`` who could have been recorded."""
-    candidates = n + 20 + n // 5
-    children = draw_children(seed, candidates, p)
-    horizon = 26 * DAYS_PER_YEAR
-    course = draw_course(seed, children, p, mechanism, horizon=horizon)
-    survival = draw_survival(seed, course, children, p, mechanism)
-    follow_up = draw_follow_up(seed, children, survival, p)
-    rows = np.flatnonzero(follow_up.recorded)[:n]
-    rows = rows[np.argsort(children.diagnosis[rows], kind="stable")]
-    children, course = take_rows(children, rows), take_rows(course, rows)
-    survival, follow_up = take_rows(survival, rows), take_rows(follow_up, rows)
-    stop = np.minimum(follow_up.clinic_end, survival.transplant)
-    visits = draw_visits(seed, course, p, until=float(follow_up.clinic_end.max()))
-    growth = draw_growth(seed, children)
-    return Notes(seed, children, course, survival, follow_up, growth, visits, stop)
-
-
 def _tabulate(notes: Notes, p: Parameters, how: IggMissing) -> dict[str, pd.DataFrame]:
+    treatments = tabulate_treatments(notes, p)
     tables = {
-        "labs": tabulate_labs(notes, p, how),
-        "treatments": tabulate_treatments(notes, p),
-        "events": tabulate_events(notes, p),
-        "biopsies": tabulate_biopsies(notes),
-        "imaging": tabulate_imaging(notes),
+        "labs": tabulate_labs(notes, treatments, p, how),
+        "treatments": treatments,
+        "events": describe_events(notes, tabulate_events(notes, p)),
+        "biopsies": describe_biopsies(notes, tabulate_biopsies(notes)),
+        "imaging": describe_imaging(notes, tabulate_imaging(notes)),
         "measurements": tabulate_measurements(notes),
         "variants": tabulate_variants(notes, p),
         "adverse_events": tabulate_adverse_events(notes),
+        "clinician_responses": tabulate_judgements(notes, *_true_response(notes, p)),
     }
-    dated = {name: _with_dates(table, notes.children) for name, table in tables.items()}
+    dated = {name: _with_dates(table, notes) for name, table in tables.items()}
     return {"patients": _patients(notes), "follow_up": _follow_up(notes)} | dated
 
 
-def _names(children: Children) -> NDArray[np.str_]:
-    return np.array([f"AIH-{number:04d}" for number in range(1, children.n + 1)])
+def _true_response(notes: Notes, p: Parameters) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return noise-free response by six months, and the fall by half at four weeks."""
+    copy, days = notes.uncensored(p), np.arange(1.0, 183.0)
+    met = latent_cbr(copy, np.broadcast_to(days, (notes.children.n, len(days))))
+    return np.asarray(met.any(axis=1)), latent_fall(copy, 28.0)
 
 
 def _date(children: Children, child: NDArray[np.int64], day: NDArray[np.float64]) -> NDArray[np.datetime64]:
@@ -145,12 +127,12 @@ def _date(children: Children, child: NDArray[np.int64], day: NDArray[np.float64]
     return np.where(known, zero + np.where(known, day, 0).astype(np.int64), np.datetime64("NaT", "D"))
 
 
-def _with_dates(table: pd.DataFrame, children: Children) -> pd.DataFrame:
+def _with_dates(table: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     child = table["child"].to_numpy()
-    dated = table.assign(patient_id=_names(children)[child])
+    dated = table.assign(patient_id=notes.patient_ids()[child])
     for source, name in (("day", "date"), ("start", "start"), ("stop", "stop")):
         if source in table:
-            dated[name] = _date(children, child, table[source].to_numpy(float)).astype("datetime64[s]")
+            dated[name] = _date(notes.children, child, table[source].to_numpy(float)).astype("datetime64[s]")
     by = [
         name for name in ("child", "date", "start", "analyte", "drug", "kind", "measure", "modality") if name in dated
     ]
@@ -163,7 +145,7 @@ def _patients(notes: Notes) -> pd.DataFrame:
     born = zero - np.rint(c.age * DAYS_PER_YEAR)
     return pd.DataFrame(
         {
-            "patient_id": _names(c),
+            "patient_id": notes.patient_ids(),
             "sex": np.where(c.female, "female", "male"),
             "birth_date": _date(c, who, born),
             "age_at_diagnosis": c.age,
@@ -178,6 +160,7 @@ def _patients(notes: Notes) -> pd.DataFrame:
             "ibd": c.ibd,
             "documented_non_adherence": c.non_adherent,
         }
+        | recall_history(notes.seed, c)
     )
 
 
@@ -186,7 +169,7 @@ def _follow_up(notes: Notes) -> pd.DataFrame:
     source = np.where(f.linked, "registry", np.where(f.reason == LOST, "letter", "visit"))
     return pd.DataFrame(
         {
-            "patient_id": _names(c),
+            "patient_id": notes.patient_ids(),
             "start": _date(c, who, f.entry),
             "end": _date(c, who, f.end),
             "end_reason": np.array(REASONS)[f.reason],

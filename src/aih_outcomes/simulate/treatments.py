@@ -5,8 +5,8 @@ import pandas as pd
 
 from aih_outcomes.simulate.doses import draw_steroid, tabulate_steroid
 from aih_outcomes.simulate.lines import tabulate_lines, tabulate_other_drugs
+from aih_outcomes.simulate.notes import Notes
 from aih_outcomes.simulate.parameters import Parameters
-from aih_outcomes.simulate.records import Notes
 
 ROUTES = {
     "infliximab": "intravenous", "rituximab": "intravenous", "abatacept": "intravenous",

@@ -15,13 +15,13 @@ from aih_outcomes.simulate.copies import (
     latent_cbr,
     latent_fall,
     lose_from,
+    narrow_copy,
     sample_copy,
     status_at,
 )
-from aih_outcomes.simulate.course import NEVER, Option, trim
+from aih_outcomes.simulate.course import NEVER, Option
 from aih_outcomes.simulate.estimands import Estimand, counted, share
 from aih_outcomes.simulate.parameters import DAYS_PER_YEAR, DEFAULT, IggMissing, Mechanism, Parameters
-from aih_outcomes.simulate.results import Latent
 
 Floats = NDArray[np.float64]
 
@@ -60,8 +60,7 @@ def first_cbr(copy: Copy) -> Floats:
     """Return the first day with noise-free CBR: looked for weekly in the first year, then every 28 days to 5 years."""
     found = np.full(copy.children.n, NEVER)
     for days in (WEEKLY, LATER):
-        latent = Latent(*(trim(levels, days[-1]) for levels in (copy.latent.alt, copy.latent.ast, copy.latent.igg)))
-        narrow = Copy(copy.seed, copy.chunk, copy.children, copy.course, copy.survival, copy.follow_up, latent)
+        narrow = narrow_copy(copy, days[-1])
         for block in np.array_split(days, 4):
             met = latent_cbr(narrow, np.broadcast_to(block, (copy.children.n, len(block))))
             found = np.minimum(found, np.where(met, block, NEVER).min(axis=1))

@@ -7,10 +7,11 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from aih_outcomes.endpoints.clock import TimeZero
-from aih_outcomes.endpoints.measures import Scale
+from aih_outcomes.endpoints.patients.measures import Scale
+from aih_outcomes.endpoints.response.limits import UPPER_LIMITS
 from aih_outcomes.errors import PlanError, describe_invalid
 
 Exclusion = Literal[
@@ -22,6 +23,15 @@ Exclusion = Literal[
 ]
 GroupRule = Literal["attained_by", "attained_or_insufficient", "response_and_treatment"]
 PolicyName = Literal["none", "lt5", "lt10", "hes7", "tre10"]
+
+
+def _known_limits(source: str) -> str:
+    if source not in UPPER_LIMITS:
+        raise ValueError(f"{source!r} is no source of upper limits ({', '.join(UPPER_LIMITS)})")
+    return source
+
+
+UpperLimits = Annotated[str, AfterValidator(_known_limits)]
 Journal = Literal["jhep", "nejm", "hepatology", "jpgn", "slide"]
 
 
@@ -70,6 +80,14 @@ class SurvivalPart(_Part):
     landmark_days: Annotated[tuple[int, ...], Field(min_length=1)] = (182,)
     covariates: tuple[str, ...] = ()
     horizon_years: Annotated[float, Field(gt=0)] = 5.0
+
+
+class ComparisonPart(_Part):
+    """What the result is laid beside: other response criteria, upper limits, and ways to count rescue treatment."""
+
+    definitions: tuple[str, ...] = ()
+    upper_limits: Annotated[tuple[UpperLimits, ...], Field(min_length=1)] = ("as_recorded",)
+    rescue: Annotated[tuple[Literal["ignored", "failure"], ...], Field(min_length=1)] = ("ignored",)
 
 
 class TrajectoryPart(_Part):
@@ -121,6 +139,7 @@ class StudyPlan(_Part):
     endpoint: EndpointPart = EndpointPart()
     groups: GroupsPart = GroupsPart()
     survival: SurvivalPart = SurvivalPart()
+    comparison: ComparisonPart = ComparisonPart()
     trajectory: TrajectoryPart = TrajectoryPart()
     consent: ConsentPart = ConsentPart()
     governance: GovernancePart = GovernancePart()
@@ -139,11 +158,13 @@ def read_plan(path: Path) -> StudyPlan:
             "A plan is a .toml file, usually in reports/plans/",
             "Check the path",
         )
+    text = ""
     try:
-        return StudyPlan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8-sig")
+        return StudyPlan.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError(
             f"{path.name} is not valid TOML: {error}", "A plan is a TOML file in UTF-8", "Correct that line"
         ) from error
     except ValidationError as error:
-        raise PlanError(*describe_invalid(path.name, error)) from error
+        raise PlanError(*describe_invalid(path.name, error, text=text, schema=StudyPlan)) from error

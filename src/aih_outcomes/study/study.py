@@ -7,28 +7,38 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pandas as pd
 
 from aih_outcomes.cohort import Cohort
 from aih_outcomes.disclosure import apply_policy, pass_with_consent
-from aih_outcomes.endpoints.baseline import BASELINE_WORDS, KNOWN_LATER, derive_baseline, in_words
 from aih_outcomes.endpoints.clock import IN_WORDS
 from aih_outcomes.endpoints.definition import Definition, read_definition
-from aih_outcomes.endpoints.endpoint import Endpoint, derive_time_to_event, read_endpoint
-from aih_outcomes.endpoints.groups import NOT_EVALUABLE_LABEL, attained_by, attained_or_insufficient, derive_groups
-from aih_outcomes.endpoints.response import Response, derive_response
-from aih_outcomes.endpoints.treatment import derive_treatment_starts
+from aih_outcomes.endpoints.events.endpoint import Endpoint, derive_time_to_event, read_endpoint
+from aih_outcomes.endpoints.groups.groups import (
+    NOT_EVALUABLE_LABEL,
+    attained_by,
+    attained_or_insufficient,
+    derive_groups,
+)
+from aih_outcomes.endpoints.patients.baseline import BASELINE_WORDS, KNOWN_LATER, derive_baseline, in_words
+from aih_outcomes.endpoints.response.response import Response, derive_response
+from aih_outcomes.endpoints.treatment.treatment import derive_treatment_starts
 from aih_outcomes.errors import PlanError
 from aih_outcomes.load import read_tables
 from aih_outcomes.models.description import describe_baseline
 from aih_outcomes.models.guard import GROUP
+from aih_outcomes.models.rates import ResponseRates
 from aih_outcomes.models.result import DAYS_PER_YEAR
 from aih_outcomes.models.survival.comparison import GroupComparison, compare_groups
 from aih_outcomes.models.survival.landmark import incident_only, landmark
 from aih_outcomes.outcomes import Groups, TimeToEvent
+from aih_outcomes.study.choices import derive_specifications
 from aih_outcomes.study.consent import check_consent
+from aih_outcomes.study.definitions import DefinitionComparison, compare_definitions
 from aih_outcomes.study.output import DRAFT, record, write_shown
 from aih_outcomes.study.plan import StudyPlan, read_plan
+from aih_outcomes.study.rates import estimate_response_rates
 from aih_outcomes.study.specification import describe_flow
 from aih_outcomes.tables import Table
 
@@ -135,8 +145,32 @@ class Study:
     @cached_property
     def definition(self) -> Definition:
         """The response criteria of the plan."""
-        named = self.plan.response.definition
+        return self._read_definition(self.plan.response.definition)
+
+    def _read_definition(self, named: str) -> Definition:
         return read_definition(self.path.parent / named if named.endswith(".toml") else named)
+
+    @property
+    def _compared(self) -> list[Definition]:
+        """The plan's criteria, then those that they are laid beside."""
+        others = [name for name in self.plan.comparison.definitions if name != self.plan.response.definition]
+        return [self.definition, *map(self._read_definition, others)]
+
+    def compare_definitions(self) -> DefinitionComparison:
+        """Judge the patients by the plan's criteria and those it is laid beside, with each source of upper limits."""
+        return compare_definitions(
+            self.cohort, self._compared, upper_limits=self.plan.comparison.upper_limits, day=self.landmark_day,
+            time_zero=self.plan.endpoint.time_zero,
+        )  # fmt: skip
+
+    def specifications(self) -> pd.DataFrame:
+        """Return the main hazard ratio under every combination of the plan's choices; the first row is the plan's."""
+        chosen = self.plan.comparison
+        return derive_specifications(
+            self.cohort, self._compared, upper_limits=chosen.upper_limits, rescue=chosen.rescue,
+            landmark_days=self.plan.survival.landmark_days, covariates=self.plan.survival.covariates,
+            endpoint=self.plan.endpoint.name, time_zero=self.plan.endpoint.time_zero,
+        )  # fmt: skip
 
     @property
     def endpoint(self) -> Endpoint:
@@ -148,11 +182,15 @@ class Study:
         """Response of every patient by the plan's criteria and clock."""
         return derive_response(self.cohort, self.definition, time_zero=self.plan.endpoint.time_zero)
 
+    def rates(self) -> ResponseRates:
+        """Return the response rates, as seen and corrected for missing results (imputed with the plan's seed)."""
+        return estimate_response_rates(self.response, rng=np.random.default_rng(self.plan.seed))
+
     def groups(self, day: int | None = None) -> Groups:
         """Return the plan's groups at ``day`` (the plan's first landmark by default)."""
         day = self.plan.survival.landmark_days[0] if day is None else day
         if self.plan.groups.rule == "response_and_treatment":
-            return derive_groups(self.cohort, self.response, day=day)
+            return derive_groups(self.response, day=day)
         rule = attained_by if self.plan.groups.rule == "attained_by" else attained_or_insufficient
         return rule(self.response, day)
 
@@ -169,7 +207,7 @@ class Study:
     @cached_property
     def outcome(self) -> TimeToEvent:
         """The plan's endpoint on the plan's clock, with what was known at time zero."""
-        start = derive_baseline(self.cohort, self.response).drop(columns=list(KNOWN_LATER))
+        start = derive_baseline(self.response).drop(columns=list(KNOWN_LATER))
         return derive_time_to_event(
             self.cohort, self.endpoint, time_zero=self.plan.endpoint.time_zero, covariates=start
         )
@@ -193,7 +231,7 @@ class Study:
 
     def table_one(self, *, by: Literal["group", "aih_type"], day: int = 0) -> pd.DataFrame:
         """Return the numbers of Table 1 on ``day``, by the groups at the first landmark or by type of disease."""
-        start = derive_baseline(self.cohort, self.response, day=day)
+        start = derive_baseline(self.response, day=day)
         table = in_words(start)
         variables = list(table.columns)
         if by == "group":

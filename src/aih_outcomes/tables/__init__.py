@@ -1,5 +1,6 @@
 """Tables: a tidy frame in, a table of words out; numbers stay numbers until ``numbers.py``."""
 
+from aih_outcomes.tables.agreement import tabulate_agreement
 from aih_outcomes.tables.baseline import tabulate_baseline
 from aih_outcomes.tables.comparison import tabulate_comparison
 from aih_outcomes.tables.model import tabulate_model
@@ -11,6 +12,7 @@ from aih_outcomes.tables.table import Table
 
 __all__ = [
     "Table",
+    "tabulate_agreement",
     "tabulate_baseline",
     "tabulate_comparison",
     "tabulate_model",

@@ -19,7 +19,7 @@ HEADER = (
     "Met of evaluable, % (95 % CI)",
     "If none to all not evaluable met, %",
     "By transaminases only, %",
-    "Corrected for missing IgG, %",
+    "Corrected for missing results, % (95 % CI)",
 )
 NOTE = (
     "Raised transaminases with IgG missing are not met; normal ones with IgG missing are not evaluable: met of "
@@ -33,20 +33,30 @@ def tabulate_rates(tidy: pd.DataFrame, *, caption: str = "Response", notes: Sequ
     Parameters
     ----------
     tidy : ``label, n_met, n_not_met, n_not_evaluable, estimate`` (met / (met + not met)), ``conf_low, conf_high,
-        bound_low`` (no not-evaluable met), ``bound_high`` (all), ``transaminase_only, corrected``; shares from 0 to 1;
-        optional ``design`` or ``variable`` heads the rows of a group
+        bound_low`` (no not-evaluable met), ``bound_high`` (all), ``transaminase_only, corrected, corrected_low,
+        corrected_high`` (no column without a corrected rate); shares from 0 to 1; optional ``design``, ``variable`` or
+        ``upper_limits`` (then ``definition`` stands for the label) heads the rows of a group
     """
     require(tidy, COLUMNS, "the table of response rates")
     mark = hidden_mark(tidy)
-    heading = next((column for column in ("variable", "design") if column in tidy), None)
+    corrected = "corrected" in tidy and tidy["corrected"].notna().any()
+    heading = next((column for column in ("variable", "upper_limits", "design") if column in tidy), None)
     rows = []
     for _, row in tidy.iterrows():
         counts = [format_count(row[column], hidden=mark) for column in ("n_met", "n_not_met", "n_not_evaluable")]
         rate = format_interval(row["estimate"], row.get("conf_low"), row.get("conf_high"), decimals=0, factor=100)
-        cells = [str(row["label"]), *counts, rate, _bounds(row), format_percent(row.get("transaminase_only"))]
-        cells.append(format_percent(row.get("corrected")))
+        cells = [
+            str(row["definition" if heading == "upper_limits" else "label"]),
+            *counts,
+            rate,
+            _bounds(row),
+            format_percent(row.get("transaminase_only")),
+        ]
+        if corrected:
+            limits = row.get("corrected_low"), row.get("corrected_high")
+            cells.append(format_interval(row["corrected"], *limits, decimals=0, factor=100))
         rows.append(("" if heading is None or pd.isna(row[heading]) else str(row[heading]), cells))
-    return make_table(caption, HEADER, rows, tidy, (*NOTE, *notes))
+    return make_table(caption, HEADER if corrected else HEADER[:-1], rows, tidy, (*NOTE, *notes))
 
 
 def _bounds(row: pd.Series) -> str:

@@ -103,7 +103,7 @@ def test_follow_up_exchanges_events_and_censorings():
     assert swapped.quantiles([0.5])["estimate"].tolist() == [8.0]
 
 
-def test_a_curve_says_when_it_starts_late_because_few_were_at_risk():
+def test_statistics_rule_13_a_curve_says_when_it_starts_late_because_few_were_at_risk():
     entry = [0, 0, *[10] * 8]
     km = estimate_survival(outcome([5, 30, *range(20, 28)], [1, 0, *[1] * 8], entry=entry))
     assert km.alive_at == 10

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import EVERYONE, GROUP, check_known_at_entry, join_groups, memberships
-from aih_outcomes.models.result import DAYS_PER_YEAR, order_columns
+from aih_outcomes.models.result import DAYS_PER_YEAR, order_columns, refuse_no_level
 from aih_outcomes.outcomes import Groups, RepeatedMeasures, Vector
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ def fit_random_effects(
     Laird & Ware, Biometrics 1982;38:963; engine: statsmodels ``MixedLM``. Informative visits bias it: prefer scheduled
     values.
     """
+    refuse_no_level(conf_level)
     at_hand = measures if from_day is None else _since_landmark(measures, by, from_day)
     fixed = GROUP if from_day is not None and isinstance(by, Groups) else by
     frame = join_groups(at_hand, fixed)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups
@@ -26,6 +27,7 @@ from aih_outcomes.models.survival.restricted_mean import (
     compare_restricted_means,
     compare_survival_at,
 )
+from aih_outcomes.models.survival.terms import build_design, refuse_undeclared
 from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
 
 if TYPE_CHECKING:
@@ -122,9 +124,9 @@ class GroupComparison:
             if self.cox.not_estimable
             else self.proportional_hazards.describe(),
         ]
-        quiet = [str(level) for level, row in self.sizes.iterrows() if not row["n_event"]]
+        quiet = [level for level in others if self._place_of(level) is None]
         if quiet and not self.cox.not_estimable:
-            parts.append(f"Without events, and so without a hazard ratio: {', '.join(quiet)}.")
+            parts.append(f"Without events in the model, and so without a hazard ratio: {', '.join(quiet)}.")
         reason = self._why_no_absolute()
         if self.risk is None or reason:
             parts.append(f"Absolute differences not estimable: {reason}.")
@@ -164,12 +166,16 @@ class GroupComparison:
             rows.append(common | numbers | {"time": result.horizon, "adjusted_for": ""})
         return rows
 
+    def _place_of(self, level: str) -> int | None:
+        """Return which term of the model compares a group with the reference."""
+        compared = [(term.variable, term.level) for term in self.cox.design.terms]
+        return compared.index((GROUP, level)) if (GROUP, level) in compared else None
+
     def _hazard_ratio(self, level: str) -> dict[str, object]:
-        table = self.cox.tidy()
-        found = [i for i, term in enumerate(self.cox.design.terms) if (term.variable, term.level) == (GROUP, level)]
-        if not found:  # without an event its ratio is not finite
+        place = self._place_of(level)
+        if place is None:  # without an event its ratio is not finite
             return {"measure": HAZARD_RATIO, "time": float("nan"), "adjusted_for": ", ".join(self.covariates)}
-        row = table.iloc[found[0]]
+        row = self.cox.tidy().iloc[place]
         ratio = {"estimate": row["hazard_ratio"], "conf_low": row["hr_low"], "conf_high": row["hr_high"]}
         errors = {name: row[name] for name in ("std_error", "statistic", "p_value")}
         return (
@@ -206,8 +212,9 @@ def compare_groups(
     frame = join_groups(outcome, by)
     levels = [str(level) for level in frame[GROUP].cat.categories]
     sizes = counts_by_level(frame, levels)
+    refuse_undeclared(outcome, covariates)
     cox = fit_cox(
-        _with_events(outcome, frame, sizes), by=by, covariates=covariates, ties=ties, missing=missing,
+        _with_events(outcome, frame, covariates), by=by, covariates=covariates, ties=ties, missing=missing,
         conf_level=conf_level,
     )  # fmt: skip
     absolute = REVERSIBLE not in outcome.design
@@ -220,12 +227,16 @@ def compare_groups(
     return GroupComparison(outcome, name, tuple(covariates), sizes, curves, test, cox, proportional, risk, mean)
 
 
-def _with_events(outcome: TimeToEvent, frame: pd.DataFrame, sizes: pd.DataFrame) -> TimeToEvent:
+def _with_events(outcome: TimeToEvent, frame: pd.DataFrame, covariates: Sequence[str]) -> TimeToEvent:
     """Leave out groups without an event, the reference apart: their ratio goes to 0 and they leave the risk sets.
 
-    The partial likelihood of the other terms is then exactly the one without them.
+    The partial likelihood of the other terms is then exactly the one without them. An event in a row that lacks a
+    covariate is none for the model; such rows stay, for ``fit_cox`` to refuse or to count.
     """
-    quiet = sizes.index[1:][(sizes["n_event"].to_numpy() == 0)[1:]]
-    if not len(quiet) or not sizes["n_event"].iloc[1:].any():
+    used = np.isfinite(build_design(frame, covariates).X).all(axis=1) & (outcome.weight > 0)
+    codes = frame[GROUP].cat.codes.to_numpy(np.int64)
+    stays = np.bincount(codes[used & outcome.event], minlength=len(frame[GROUP].cat.categories)) > 0
+    if not stays[1:].any():
         return outcome
-    return outcome.with_rows(outcome.frame[~frame[GROUP].isin(quiet).to_numpy(bool)])
+    stays[0] = True
+    return outcome.with_rows(outcome.frame[stays[codes] | ~used])

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups
+from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, require_time_to_event
+from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.models.survival.concordance import compute_concordance
 from aih_outcomes.models.survival.cox_kernel import (
     Optimum,
@@ -74,6 +75,8 @@ def fit_cox(
     >>> round(float(fit_cox(outcome, covariates=["x"]).tidy()["estimate"][0]), 4)
     0.9406
     """
+    refuse_no_level(conf_level)
+    require_time_to_event(outcome)
     frame = join_groups(outcome, by)
     if by is None:
         frame = frame.drop(columns=GROUP) if GROUP not in outcome.frame else outcome.frame

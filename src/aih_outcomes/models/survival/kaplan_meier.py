@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import EVERYONE, GROUP, join_groups
-from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.guard import EVERYONE, GROUP, join_groups, require_time_to_event
+from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.curve import (
     Curve,
     confidence_limits,
@@ -207,7 +207,7 @@ def estimate_survival(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : no rows, weights that are not case counts, nobody followed after ``from_day``
+    OutcomeError : no TimeToEvent, no rows, weights that are not case counts, nobody followed after ``from_day``
 
     Notes
     -----
@@ -221,6 +221,8 @@ def estimate_survival(
     >>> estimate_survival(outcome).tidy()["estimate"].tolist()
     [0.75, 0.5, 0.0]
     """
+    require_time_to_event(outcome)
+    refuse_no_level(conf_level)
     refuse_reversible(outcome.design, by)
     _refuse_unusable(outcome)
     frame = join_groups(outcome, by)
@@ -240,6 +242,7 @@ def estimate_follow_up(
     The median follow-up is ``estimate_follow_up(outcome).quantiles([0.5])`` (Schemper & Smith, Control Clin Trials
     1996;17:343). Parameters and errors as in ``estimate_survival``.
     """
+    require_time_to_event(outcome)
     ends = np.where(outcome.event, "censored", "end of follow-up")
     event = pd.Categorical(ends, categories=["censored", "end of follow-up"])
     swapped = outcome.with_rows(outcome.frame.assign(event=event), label=f"end of follow-up for {outcome.label}")
@@ -278,13 +281,23 @@ def _common_start(parts: list[pd.DataFrame]) -> float:
 
 def _refuse_unusable(outcome: TimeToEvent) -> None:
     if not len(outcome.frame) or not outcome.weight.sum():
-        raise OutcomeError(f"{outcome.label!r} has no rows", "A curve needs someone at risk", "Check the exclusions")
+        raise OutcomeError(
+            f"{outcome.label!r} has no rows{_commonest_reason(outcome.exclusions)}", "A curve needs someone at risk",
+            "Check the exclusions",
+        )  # fmt: skip
     broken = int(np.sum(outcome.weight != np.round(outcome.weight)))
     if broken:
         raise OutcomeError(
             f"{broken} of {len(outcome.frame)} weights are not whole numbers", "Weights of a curve are case counts",
             "Inverse-probability weights need an estimator with a robust variance",
         )  # fmt: skip
+
+
+def _commonest_reason(exclusions: pd.DataFrame) -> str:
+    if exclusions.empty:
+        return ""
+    commonest = exclusions.sort_values("n", ascending=False, kind="stable").iloc[0]
+    return f": all were left out, most often because: {commonest['reason']} ({commonest['n']})"
 
 
 def in_quarters(time: float, unit: str) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, memberships
+from aih_outcomes.models.guard import GROUP, memberships, require_time_to_event
 from aih_outcomes.models.survival.design import LANDMARK
 from aih_outcomes.outcomes import CENSORED, HALF_DAY, Groups, TimeToEvent
 
@@ -100,11 +100,13 @@ def refuse_unready(outcome: TimeToEvent, groups: Groups) -> None:
     ------
     OutcomeError
     """
+    require_time_to_event(outcome)
     if outcome.time_unit != "days" or outcome.time_zero != groups.time_zero:
         raise OutcomeError(
             f"{outcome.label!r} counts {outcome.time_unit} since {outcome.time_zero!r}, "
             f"{groups.name!r} days since {groups.time_zero!r}",
-            "Membership and follow-up share one clock, in days", "Derive both from the same time zero",
+            "Membership and follow-up share one clock, in days",
+            'Derive both from the same time zero, such as time_zero="induction"',
         )  # fmt: skip
     if GROUP in outcome.frame:
         raise OutcomeError(

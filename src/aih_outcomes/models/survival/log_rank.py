@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, declared_column, join_groups
+from aih_outcomes.models.guard import GROUP, declared_column, join_groups, require_time_to_event
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curve import count_below, cumulate
 from aih_outcomes.models.survival.design import caution, name_design, refuse_reversible
@@ -107,6 +107,7 @@ def compare_survival(
     -----
     Mantel, Cancer Chemother Rep 1966;50:163; Fleming & Harrington, Commun Stat 1981;10:763; same as R's ``survdiff``.
     """
+    require_time_to_event(outcome)
     refuse_reversible(outcome.design, by)
     frame = join_groups(outcome, by)
     levels = tuple(str(level) for level in frame[GROUP].cat.categories)

@@ -1,0 +1,1 @@
+"""Clinical events: exact ones, and those found only when someone looks."""

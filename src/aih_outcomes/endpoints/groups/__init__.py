@@ -1,0 +1,1 @@
+"""Who belongs to which group, and since when that is known."""

@@ -1,0 +1,1 @@
+"""Response to first-line treatment: what makes an evaluation, by a day, at a day, and its evidence."""

@@ -1,0 +1,1 @@
+"""What was given, when, how much, and in which line."""
