@@ -280,3 +280,10 @@ def test_nobody_tested_and_nobody_at_all() -> None:
     assert genes(patients="patient sex\nA female").frame["label"].tolist() == ["Untested"]
     nobody = Cohort(pd.DataFrame({"patient_id": pd.array([], dtype="string")}))
     assert gene_groups(derive_response(nobody, iaihg())).frame.empty
+
+
+@pytest.mark.parametrize("build", [attained_or_insufficient, lambda response, day: derive_groups(response, day=day)])
+def test_statistics_rule_6_nobody_is_insufficient_before_the_window_is_over(build) -> None:
+    with pytest.raises(PlanError, match="until day 182") as caught:
+        build(both()[1], 30)
+    assert "attained_by(response, 30)" in caught.value.way_out

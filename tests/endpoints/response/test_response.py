@@ -310,3 +310,14 @@ def test_criteria_by_name_are_to_be_read_first(criteria: object) -> None:
     assert caught.value.rule
     with pytest.raises(PlanError, match="read_definition"):
         respond(FALLS).judged_by(criteria)  # type: ignore[arg-type]
+
+
+def test_statistics_rule_9_on_another_clock_a_value_under_treatment_is_no_baseline() -> None:
+    labs = visits("treated -2 5", "treated 26 4.5", "new -2 5", "new 26 4.5")
+    given = "patient drug start\ntreated prednisolone -60\nnew prednisolone 3"
+    made = cohort(labs, treatments=given, steroid=False)
+    same(derive_response(made, iaihg(), time_zero="diagnosis").non_response(), """
+        patient  status         because
+        new      met            fell too little in the window
+        treated  not evaluable  treated before time zero
+    """)  # fmt: skip

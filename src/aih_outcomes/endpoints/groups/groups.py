@@ -70,8 +70,25 @@ def status_at(response: Response, day: int, *, window: tuple[int, int]) -> Group
 
 
 def attained_or_insufficient(response: Response, day: int) -> Groups:
-    """Return *responder* (attained by ``day``), *insufficient response*, or *not evaluable*: the primary contrast."""
+    """Return *responder* (attained by ``day``), *insufficient response*, or *not evaluable*: the primary contrast.
+
+    Raises
+    ------
+    PlanError : ``day`` lies before the last day on which the criteria let response be attained
+    """
+    _refuse_early(response, day)
     return _from_status(response, response.status_by(day), f"attained by day {day}", day=day)
+
+
+def _refuse_early(response: Response, day: int) -> None:
+    """Refuse to call anybody's response insufficient before the criteria's time is over."""
+    until = response.definition.windows.by[1]
+    if day < until:
+        raise PlanError(
+            f"Groups are asked for at day {day}, the criteria give until day {until}",
+            "Nobody's response is insufficient before the end of the window",
+            f"Set day={until} or later, or use attained_by(response, {day}): responder or not yet",
+        )
 
 
 def _from_status(response: Response, status: pd.DataFrame, detail: str, *, day: int) -> Groups:
@@ -115,7 +132,12 @@ def derive_groups(response: Response, *, day: int) -> Groups:
     apart · responder without second line · responder on second line · insufficient response · not evaluable. Who had
     the event by ``day`` is left out by the landmark, which counts them. Those who move later stay: see
     ``derive_later_moves``.
+
+    Raises
+    ------
+    PlanError : ``day`` lies before the last day on which the criteria let response be attained
     """
+    _refuse_early(response, day)
     label = label_groups(response, day=day)
     frame = pd.DataFrame({"patient_id": response.patients, "label": label, "onset": day, "known_at": day})
     return _groups(frame, response, f"and treatment, at day {day}", GROUP_LEVELS, landmark=day)

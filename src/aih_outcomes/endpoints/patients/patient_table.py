@@ -52,7 +52,7 @@ def derive_endpoints(response: Response) -> pd.DataFrame:
 
     Returns
     -------
-    frame ``patient_id`` and the columns that ``ENDPOINT_WORDS`` explains
+    frame ``patient_id`` and the columns that ``derive_analysis_set`` explains
     """
     columns: Columns = {}
     columns |= _first_year(response)

@@ -29,9 +29,9 @@ class Falls:
 
 def classify_falls(
     labs: dict[str, Labs], usable: dict[str, Flags], start: dict[str, Baselines], rule: NonResponseRule, *, within: int,
-    n: int,
+    treated: Flags,
 ) -> Falls:  # fmt: skip
-    """Classify the fall of each of ``n`` patients.
+    """Classify the fall of each patient.
 
     A large enough fall of every analyte on any day up to ``rule.by_day`` is a response, known then. Non-response needs
     a result of every analyte within ``rule.window`` and is known at its end. What the rule calls normal has fallen
@@ -41,8 +41,9 @@ def classify_falls(
     ----------
     labs, usable, start : per analyte its results, which of them may be used, and the values before treatment
     within : results at most so many days apart are one evaluation
+    treated : who had treatment before time zero (n,): their value then is no value before treatment
     """
-    names, (opens, closes) = list(rule.analytes), rule.window
+    names, (opens, closes), n = list(rule.analytes), rule.window, len(treated)
     parts = []
     for name in names:
         own = labs[name]
@@ -64,10 +65,9 @@ def classify_falls(
     status = np.select([responded | known_not, weak], [IS_NOT_MET, IS_MET], OPEN).astype(np.int8)
     started = np.all([start[name].position >= 0 for name in names], axis=0)
     normal = np.all([is_normal(start[name].xuln, rule) for name in names], axis=0)
-    status[normal] = OPEN
-    reason = np.select([normal, responded, ~started, np.isnan(fell), late, fell > 0], [6, 0, 1, 2, 3, 4], 5).astype(
-        np.int8
-    )
+    status[normal | treated] = OPEN
+    cases = [treated, normal, responded, ~started, np.isnan(fell), late, fell > 0]
+    reason = np.select(cases, [7, 6, 0, 1, 2, 3, 4], 5).astype(np.int8)
     flagged = np.any([start[name].fallback for name in names], axis=0) & (status != OPEN)
     return Falls(status, np.where(responded, responded_at, float(closes)), reason, fell, flagged)
 
@@ -101,7 +101,7 @@ def reasons_of(falls: Falls, rule: NonResponseRule) -> NDArray[np.object_]:
         [
             "fell enough", "no baseline value", "no complete result in the window",
             f"fell enough only after day {rule.by_day}", one_of, "fell too little in the window",
-            "normal before treatment",
+            "normal before treatment", "treated before time zero",
         ],
         dtype=object,
     )  # fmt: skip

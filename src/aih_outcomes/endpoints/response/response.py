@@ -30,6 +30,7 @@ from aih_outcomes.endpoints.rules import NonResponseRule, analyte_in_words
 from aih_outcomes.endpoints.spells import Steps
 from aih_outcomes.endpoints.timelines import Days, Flags, Floats, Timelines, derive_timelines, first_of, last_of, take
 from aih_outcomes.endpoints.treatment.dosing import find_rescue_day, steroid_steps
+from aih_outcomes.endpoints.treatment.starts import find_induction
 from aih_outcomes.errors import PlanError
 
 STATUS_COLUMNS = ("patient_id", "status", "onset", "known_at", "known_on", "because")
@@ -222,8 +223,8 @@ class Response:
         rule = self.non_response_rule()
         start = {name: self.baseline_of(name) for name in rule.analytes}
         within = self.definition.response.same_evaluation_days
-        labs = self.timelines.labs
-        return classify_falls(labs, self.interpretable, start, rule, within=within, n=self.timelines.n)
+        labs, treated = self.timelines.labs, find_induction(self.timelines) < 0  # on another clock than induction's
+        return classify_falls(labs, self.interpretable, start, rule, within=within, treated=treated)
 
     def non_response(self) -> pd.DataFrame:
         """Return non-response at 4 weeks by the fall from baseline: *met* is non-response. Columns ``STATUS_COLUMNS``.
