@@ -31,6 +31,7 @@ from aih_outcomes.study.rates import estimate_response_rates
 ROOT = Path(__file__).resolve().parent.parent
 MONTE_CARLO = 3.0  # standard errors
 COHORTS = 10
+BELOW = "noise takes a value at the limit below it"
 RATES = {"CBR at 6 months": "status", "CBR by 6 months": "attained"}  # label, truth
 MISSING: dict[IggMissing, str] = {
     "mcar": "35 % of IgG missing at random",
@@ -39,13 +40,15 @@ MISSING: dict[IggMissing, str] = {
 }
 
 
-def compare(proof: Proof, name: str, status: NDArray[np.object_], truth: NDArray[np.float64], why: str) -> None:
-    """Tell sensitivity and specificity among evaluable children, and how many are not evaluable."""
+def compare(
+    proof: Proof, name: str, status: NDArray[np.object_], truth: NDArray[np.float64], why: str, missed: str, false_: str
+) -> None:
+    """Tell sensitivity and specificity among evaluable children with why they are not 1, and who is not evaluable."""
     known, met = ~np.isnan(truth), status == MET
     evaluable = known & (met | (status == NOT_MET))
     true, false = evaluable & (truth == 1), evaluable & (truth == 0)
-    proof.add(f"{name}: sensitivity among {int(true.sum())} evaluable", _share(met & true, true), "share")
-    proof.add(f"{name}: specificity among {int(false.sum())} evaluable", _share(~met & false, false), "share")
+    proof.add(f"{name}: sensitivity among {int(true.sum())} (missed: {missed})", _share(met & true, true), "share")
+    proof.add(f"{name}: specificity among {int(false.sum())} (else: {false_})", _share(~met & false, false), "share")
     proof.add(f"{name}: not evaluable of {int(known.sum())} ({why})", _share(known & ~evaluable, known), "share")
 
 
@@ -68,19 +71,27 @@ def compare_all(proof: Proof, response: Response, truth: pd.DataFrame) -> None:
 
     for day in (182, 365):
         status = response.status_by(day)["status"].to_numpy(object)
-        compare(proof, f"CBR by day {day}", status, flag(f"cbr_by_{day}"), "IgG or visit missing")
+        compare(proof, f"CBR by day {day}", status, flag(f"cbr_by_{day}"), "IgG or visit missing",
+                "attained after the last visit (a quarter), or noise at the limit", BELOW)  # fmt: skip
     at = response.status_at(response.definition.windows.at)["status"].to_numpy(object)
-    compare(proof, "CBR at 6 months", at, flag("cbr_at_182"), "IgG or visit missing in the window")
+    compare(proof, "CBR at 6 months", at, flag("cbr_at_182"), "IgG or visit missing in the window",
+            "attained between the visit and day 182, or noise", BELOW)  # fmt: skip
     fell = response.non_response()["status"].map({MET: NOT_MET, NOT_MET: MET}).fillna("not evaluable")
-    compare(proof, "50 % fall by day 28", fell.to_numpy(object), flag("fell_by_28"), "no visit on days 21 to 28")
-    for name, found, column, why in (
-        ("Loss of response", derive_loss(response), "cbr_lost_day", "never seen in response or looked at since"),
-        ("Steroid-free response", derive_steroid_free_response(response), "steroid_free_cbr_day", "no IgG off steroid"),
-        ("Withdrawal", derive_withdrawal(response), "off_all_drugs_day", "not followed"),
-        ("ASC conversion", derive_asc_conversion(response.timelines), "asc_conversion_day", "never imaged normal"),
+    compare(proof, "50 % fall by day 28", fell.to_numpy(object), flag("fell_by_28"), "no visit on days 21 to 28",
+            "half by day 28, not yet at the visit before it, or noise", BELOW)  # fmt: skip
+    lost, free = derive_loss(response), derive_steroid_free_response(response)
+    off, converted = derive_withdrawal(response), derive_asc_conversion(response.timelines)
+    for name, found, column, why, missed, false_ in (
+        ("Loss of response", lost, "cbr_lost_day", "never seen in response or looked at since",
+         "small or short, between visits", "noise lifts two samples above the limit"),
+        ("Steroid-free response", free, "steroid_free_cbr_day", "no IgG off steroid",
+         "normal between visits that were not", BELOW),
+        ("Withdrawal", off, "off_all_drugs_day", "not followed",
+         "a drug for bowel disease goes on, or less than 30 days", "none"),
+        ("ASC conversion", converted, "asc_conversion_day", "never imaged normal", "no cholangiogram since", "none"),
     ):  # fmt: skip
         status = found.tidy()["status"].to_numpy(object)
-        compare(proof, name, status, by_day(truth[column], seen), why)
+        compare(proof, name, status, by_day(truth[column], seen), why, missed, false_)
 
 
 def compare_rates(proof: Proof, n: int) -> None:
