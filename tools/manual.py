@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "tools" / "manual.html.jinja"
 SPECS = ROOT / "tests" / "endpoints"
 RULE = re.compile(r"^(statistics|clinic)_rules?_(\d+(?:_and_\d+)*)_")
+HEADER = re.compile(r"[a-z][a-z_ ]+")  # what a column is called; patients have capitals or one letter
+DRUG_HEADS = ["patient", "drug", "start", "stop", "mg/day", "reason stopped"]
 ABBREVIATIONS = {
     word.lower(): word
     for word in ("ALT", "AST", "IgG", "CBR", "ULN", "IAIHG", "AASLD", "EASL", "ESPGHAN", "CAMARO", "MELD", "PELD",
@@ -40,6 +42,7 @@ class Example:
     """One test: its sentence, what is given, what follows."""
 
     title: str
+    note: str = ""
     given: list[Table] = field(default_factory=list)
     then: list[Table] = field(default_factory=list)
 
@@ -74,8 +77,14 @@ def read_table(what: str, text: str) -> Table | None:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     part = "  " if any("  " in line for line in lines) else " "
     rows = [[cell.strip() for cell in line.split(part) if cell.strip()] for line in lines]
-    fits = len(rows) > 1 and len(rows[0]) > 1 and all(len(row) == len(rows[0]) for row in rows)
-    return Table(what, rows) if fits else None
+    if not rows or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
+        return None
+    if not HEADER.fullmatch(rows[0][0]):  # rows alone, as for a list of drugs
+        if what != "drugs" and len(rows) == 1:
+            return None
+        heads = DRUG_HEADS[: len(rows[0])] if what == "drugs" else ["" for _ in rows[0]]
+        rows = [heads, *rows]
+    return Table(what, rows) if len(rows) > 1 else None
 
 
 def _texts(node: ast.AST) -> Iterator[tuple[str, str]]:
@@ -99,7 +108,11 @@ def _texts_of(node: ast.AST, what: str) -> Iterator[tuple[str, str]]:
         yield what, node.value
     elif isinstance(node, ast.Call) and _name_of(node) == "visits" and node.args:
         lines = [part.value for part in node.args if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-        yield "visits: ALT, AST and IgG alike", "\n".join(["patient day xULN", *lines])
+        rows = [(*line.split()[:2], " ".join(line.split()[2:]) or "all normal") for line in lines]
+        yield (
+            "visits: ALT, AST and IgG alike, or by name",
+            "\n".join(map("  ".join, [("patient", "day", "× ULN"), *rows])),
+        )
         yield from (found for part in node.keywords for found in _texts_of(part.value, part.arg or ""))
     else:
         yield from _texts(node)
@@ -111,7 +124,7 @@ def _name_of(call: ast.Call) -> str:
 
 def read_example(test: ast.FunctionDef, shared: dict[str, ast.AST]) -> Example:
     """Read one test: tables given (its own and those of the file that it names), and tables that follow."""
-    example = Example(in_words(test.name))
+    example = Example(in_words(test.name), ast.get_docstring(test) or "")
     names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
     sources = [shared[name] for name in shared if name in names]
     for source in [*sources, test]:
