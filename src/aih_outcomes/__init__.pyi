@@ -5,6 +5,7 @@ from .cohort import Cohort as Cohort
 from .cohort import check_follow_up as check_follow_up
 from .endpoints.course.difficult import derive_difficult as derive_difficult
 from .endpoints.course.failure import derive_treatment_failure as derive_treatment_failure
+from .endpoints.course.first_response import derive_first_response as derive_first_response
 from .endpoints.course.flares import Flares as Flares
 from .endpoints.course.flares import derive_flares as derive_flares
 from .endpoints.course.history import check_history as check_history
