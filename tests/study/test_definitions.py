@@ -255,3 +255,21 @@ def test_the_reason_passes_disclosure_and_the_table() -> None:
 def test_a_day_that_is_none_is_refused(early_fall: Definition, day: object) -> None:
     with pytest.raises(PlanError, match="whole days since time zero"):
         compare_definitions(cohort(LABS), [early_fall], day=day)  # type: ignore[arg-type]
+
+
+def test_agreement_with_the_studys_own_criteria_leaves_out_pairs_of_others() -> None:
+    lenient = iaihg().without("igg")
+    found = compare_definitions(cohort(LABS), [iaihg(), lenient, "camaro-2024"])
+    pairs = found.agreement_with(FULL)
+    assert list(dict.fromkeys(pairs["second"])) == [WITHOUT, "CAMARO 2024"]
+    assert set(pairs["first"]) == {FULL}
+    assert pairs[pairs["measure"] == "patients"].groupby("second")["n"].sum().tolist() == [4, 4]
+    with pytest.raises(PlanError, match="was not compared"):
+        found.agreement_with("another")
+
+
+def test_a_plan_without_other_criteria_has_an_empty_table_that_says_so() -> None:
+    alone = compare_definitions(cohort(LABS), [iaihg()])
+    table = tabulate_agreement(apply_policy(alone.agreement_with(FULL), "lt5"), caption="Agreement")
+    assert table.display.empty
+    assert "No other criteria or limits are laid beside these." in table.to_html()

@@ -65,14 +65,15 @@ class DefinitionComparison:
     def agreement_with(self, label: str) -> pd.DataFrame:
         """Return two-way table, observed agreement and kappa of one of ``labels`` with each that differs in one choice.
 
+        Without any other there are no rows.
+
         Raises
         ------
-        PlanError : it is not among ``labels``, or nothing is laid beside it
+        PlanError : it is not among ``labels``
         """
         others = [pair[pair[0] == label] for pair in self._pairs() if label in pair]
-        if not others:
-            raise PlanError(f"Nothing is laid beside {label!r}", "Agreement is between two", "Add to [comparison]")
-        return pd.concat([self.crosstab(label, other).tidy() for other in others], ignore_index=True)
+        none = self.crosstab(label, label).tidy().iloc[:0]
+        return pd.concat([self.crosstab(label, other).tidy() for other in others] or [none], ignore_index=True)
 
     def _pairs(self) -> list[tuple[str, str]]:
         choices = list(self.rates[["label", "definition", "upper_limits"]].itertuples(index=False, name=None))

@@ -35,7 +35,8 @@ def tabulate_agreement(tidy: pd.DataFrame, *, caption: str = "Agreement", notes:
             cells = [format_count(counts.get((status, other)), hidden=mark) for other in STATUSES]
             rows.append((f"{first} (rows), {second} (columns)", [_named(status), *cells]))
         lines.append((f"{pair}: " if len(pairs) > 1 else "") + _line(own, mark))
-    return make_table(caption, ["", *map(_named, STATUSES)], rows, tidy, (*lines, *notes))
+    said = lines or ["No other criteria or limits are laid beside these."]
+    return make_table(caption, ["", *map(_named, STATUSES)], rows, tidy, (*said, *notes))
 
 
 def _line(own: pd.DataFrame, mark: str) -> str:
