@@ -8,7 +8,7 @@ from aih_outcomes.endpoints.events.liver_events import derive_cirrhosis
 from aih_outcomes.endpoints.response.response import derive_response
 from aih_outcomes.endpoints.timelines import derive_timelines
 from aih_outcomes.errors import OutcomeError, PlanError
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
 from tests.endpoints.tables import cohort, iaihg, same
 
 STOPPED = """

@@ -10,8 +10,8 @@ from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.agreement import estimate_agreement
 from aih_outcomes.models.event_rates import compute_poisson_limits, estimate_event_rates
 from aih_outcomes.models.rates import estimate_rates
-from aih_outcomes.models.survival.cox import fit_cox
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
 from aih_outcomes.outcomes import TimeToEvent
 
 

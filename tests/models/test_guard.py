@@ -7,9 +7,9 @@ import pytest
 from aih_outcomes.errors import ImmortalTimeError, OutcomeError
 from aih_outcomes.models.guard import check_known_at_entry, join_groups, require_time_to_event
 from aih_outcomes.models.longitudinal.random_effects import fit_random_effects
-from aih_outcomes.models.survival.comparison import compare_groups
-from aih_outcomes.models.survival.cox import fit_cox
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.designs.comparison import compare_groups
 from aih_outcomes.outcomes import Groups, IntervalTime, RepeatedMeasures, TimeToEvent
 
 

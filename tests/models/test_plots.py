@@ -3,11 +3,11 @@
 import pytest
 
 from aih_outcomes.models.longitudinal.trajectories import describe_trajectories
-from aih_outcomes.models.survival.comparison import compare_groups
-from aih_outcomes.models.survival.cox import fit_cox
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
-from aih_outcomes.models.survival.log_rank import compare_survival
-from aih_outcomes.models.survival.restricted_mean import compare_restricted_means
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.curves.log_rank import compare_survival
+from aih_outcomes.models.survival.curves.restricted_mean import compare_restricted_means
+from aih_outcomes.models.survival.designs.comparison import compare_groups
 from aih_outcomes.outcomes import RepeatedMeasures
 
 

@@ -13,7 +13,7 @@ from aih_outcomes.disclosure import apply_policy
 from aih_outcomes.endpoints.definition import Definition
 from aih_outcomes.errors import OutcomeError, PlanError
 from aih_outcomes.figures.specification import draw_specification
-from aih_outcomes.models.survival.comparison import compare_groups
+from aih_outcomes.models.survival.designs.comparison import compare_groups
 from aih_outcomes.study.choices import NO_EVENTS, NOBODY, ONE_VISIT, TOO_EARLY, derive_specifications
 
 COVARIATES = ("age", "log(bilirubin)")

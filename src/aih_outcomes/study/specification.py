@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from aih_outcomes.cohort import Cohort
-from aih_outcomes.models.survival.comparison import GroupComparison
+from aih_outcomes.models.survival.designs.comparison import GroupComparison
 from aih_outcomes.outcomes import TimeToEvent
 
 

@@ -30,8 +30,8 @@ from aih_outcomes.models.description import describe_baseline
 from aih_outcomes.models.guard import GROUP
 from aih_outcomes.models.rates import ResponseRates
 from aih_outcomes.models.result import DAYS_PER_YEAR
-from aih_outcomes.models.survival.comparison import GroupComparison, compare_groups
-from aih_outcomes.models.survival.landmark import incident_only, landmark
+from aih_outcomes.models.survival.designs.comparison import GroupComparison, compare_groups
+from aih_outcomes.models.survival.designs.landmark import incident_only, landmark
 from aih_outcomes.outcomes import Groups, TimeToEvent
 from aih_outcomes.study.choices import derive_specifications
 from aih_outcomes.study.consent import check_consent

@@ -10,7 +10,7 @@ from aih_outcomes.cohort import Cohort
 from aih_outcomes.endpoints.events.endpoint import derive_time_to_event, read_endpoint
 from aih_outcomes.endpoints.treatment.exposure import check_exposure, derive_exposure
 from aih_outcomes.errors import OutcomeError, PlanError
-from aih_outcomes.models.survival.cox import fit_cox
+from aih_outcomes.models.survival.cox.fit import fit_cox
 from aih_outcomes.outcomes import TimeToEvent
 from tests.endpoints.tables import DAY_0, cohort, same
 

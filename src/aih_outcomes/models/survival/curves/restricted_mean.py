@@ -10,9 +10,9 @@ import pandas as pd
 from scipy.stats import norm
 
 from aih_outcomes.models.result import order_columns
-from aih_outcomes.models.survival.curve import Curve, read_steps
-from aih_outcomes.models.survival.design import caution, name_design
-from aih_outcomes.models.survival.kaplan_meier import LEAST_AT_RISK, KaplanMeier, estimate_survival, in_quarters
+from aih_outcomes.models.survival.curves.curve import Curve, read_steps
+from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK, KaplanMeier, estimate_survival, in_quarters
+from aih_outcomes.models.survival.designs.design import caution, name_design
 from aih_outcomes.outcomes import Groups, TimeToEvent
 
 if TYPE_CHECKING:

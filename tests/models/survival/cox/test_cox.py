@@ -7,8 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.survival.cox import fit_cox
-from aih_outcomes.models.survival.proportional_hazards import check_proportional_hazards
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.cox.proportional_hazards import check_proportional_hazards
 from aih_outcomes.outcomes import TimeToEvent
 
 RTOL = 1e-7  # R's own iterative fit

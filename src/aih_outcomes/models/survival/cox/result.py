@@ -12,10 +12,10 @@ from scipy.stats import chi2, norm
 
 from aih_outcomes.models.guard import GROUP, counts_by_level
 from aih_outcomes.models.result import order_columns
-from aih_outcomes.models.survival.concordance import Concordance
-from aih_outcomes.models.survival.cox_kernel import Optimum, RiskSets
-from aih_outcomes.models.survival.design import BIASED, caution, name_design
-from aih_outcomes.models.survival.terms import Design, Term
+from aih_outcomes.models.survival.cox.concordance import Concordance
+from aih_outcomes.models.survival.cox.kernel import Optimum, RiskSets
+from aih_outcomes.models.survival.cox.terms import Design, Term
+from aih_outcomes.models.survival.designs.design import BIASED, caution, name_design
 from aih_outcomes.outcomes import CENSORED, TimeToEvent, Vector
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, memberships
-from aih_outcomes.models.survival.design import REVERSIBLE, TIME_VARYING
-from aih_outcomes.models.survival.landmark import add_group, refuse_unready
+from aih_outcomes.models.survival.designs.design import REVERSIBLE, TIME_VARYING
+from aih_outcomes.models.survival.designs.landmark import add_group, refuse_unready
 from aih_outcomes.outcomes import HALF_DAY, UNDETERMINED, Groups, TimeToEvent
 
 

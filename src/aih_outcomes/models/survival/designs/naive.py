@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from aih_outcomes.models.guard import GROUP, memberships
-from aih_outcomes.models.survival.comparison import GroupComparison, compare_groups
-from aih_outcomes.models.survival.cox_result import Missing, Ties
-from aih_outcomes.models.survival.design import BIASED
-from aih_outcomes.models.survival.landmark import add_group, refuse_unready
+from aih_outcomes.models.survival.cox.result import Missing, Ties
+from aih_outcomes.models.survival.designs.comparison import GroupComparison, compare_groups
+from aih_outcomes.models.survival.designs.design import BIASED
+from aih_outcomes.models.survival.designs.landmark import add_group, refuse_unready
 from aih_outcomes.outcomes import Groups, TimeToEvent
 
 

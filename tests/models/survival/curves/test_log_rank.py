@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.survival.cox import fit_cox
-from aih_outcomes.models.survival.log_rank import compare_survival
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.curves.log_rank import compare_survival
 from aih_outcomes.outcomes import TimeToEvent
 
 PBC = {

@@ -11,23 +11,23 @@ import pandas as pd
 
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups
 from aih_outcomes.models.result import order_columns
-from aih_outcomes.models.survival.cox import fit_cox
-from aih_outcomes.models.survival.cox_result import CoxFit, Missing, Ties
-from aih_outcomes.models.survival.design import BIASED, REVERSIBLE, caution, name_design
-from aih_outcomes.models.survival.kaplan_meier import (
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.cox.proportional_hazards import ProportionalHazards, check_proportional_hazards
+from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
+from aih_outcomes.models.survival.cox.terms import build_design, refuse_undeclared
+from aih_outcomes.models.survival.curves.kaplan_meier import (
     KaplanMeier,
     estimate_survival,
     in_quarters,
     name_groups,
 )
-from aih_outcomes.models.survival.log_rank import LogRank, compare_survival
-from aih_outcomes.models.survival.proportional_hazards import ProportionalHazards, check_proportional_hazards
-from aih_outcomes.models.survival.restricted_mean import (
+from aih_outcomes.models.survival.curves.log_rank import LogRank, compare_survival
+from aih_outcomes.models.survival.curves.restricted_mean import (
     HorizonComparison,
     compare_restricted_means,
     compare_survival_at,
 )
-from aih_outcomes.models.survival.terms import build_design, refuse_undeclared
+from aih_outcomes.models.survival.designs.design import BIASED, REVERSIBLE, caution, name_design
 from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from scipy.stats import chi2
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import order_columns
-from aih_outcomes.models.survival.cox_kernel import RiskSets, information_matrix, score_vector, sum_risk_sets
-from aih_outcomes.models.survival.cox_result import CoxFit
-from aih_outcomes.models.survival.curve import estimate_curve
+from aih_outcomes.models.survival.cox.kernel import RiskSets, information_matrix, score_vector, sum_risk_sets
+from aih_outcomes.models.survival.cox.result import CoxFit
+from aih_outcomes.models.survival.curves.curve import estimate_curve
 from aih_outcomes.outcomes import CENSORED, Vector
 
 if TYPE_CHECKING:

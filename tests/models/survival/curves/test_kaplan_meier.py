@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import TIDY_COLUMNS
-from aih_outcomes.models.survival.kaplan_meier import estimate_follow_up, estimate_survival
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_follow_up, estimate_survival
 from aih_outcomes.outcomes import TimeToEvent
 
 SPELLS = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20), st.booleans()), min_size=1, max_size=30)

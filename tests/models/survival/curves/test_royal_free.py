@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from aih_outcomes.models.survival.comparison import compare_groups
-from aih_outcomes.models.survival.cox import fit_cox
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
-from aih_outcomes.models.survival.log_rank import compare_survival
-from aih_outcomes.models.survival.proportional_hazards import check_proportional_hazards
-from aih_outcomes.models.survival.restricted_mean import compare_restricted_means, restricted_mean
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.cox.proportional_hazards import check_proportional_hazards
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.curves.log_rank import compare_survival
+from aih_outcomes.models.survival.curves.restricted_mean import compare_restricted_means, restricted_mean
+from aih_outcomes.models.survival.designs.comparison import compare_groups
 
 ARMS = {"control": 0, "prednisolone": 1}
 RTOL = 1e-7  # Cox: an iterative fit in R

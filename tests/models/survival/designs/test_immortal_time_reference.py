@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from aih_outcomes.errors import ImmortalTimeError
-from aih_outcomes.models.survival.comparison import compare_groups
-from aih_outcomes.models.survival.cox import fit_cox
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
-from aih_outcomes.models.survival.landmark import landmark
-from aih_outcomes.models.survival.log_rank import compare_survival
-from aih_outcomes.models.survival.naive import naive_comparison, naive_outcome
-from aih_outcomes.models.survival.restricted_mean import compare_restricted_means
-from aih_outcomes.models.survival.time_varying import time_varying
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.curves.log_rank import compare_survival
+from aih_outcomes.models.survival.curves.restricted_mean import compare_restricted_means
+from aih_outcomes.models.survival.designs.comparison import compare_groups
+from aih_outcomes.models.survival.designs.landmark import landmark
+from aih_outcomes.models.survival.designs.naive import naive_comparison, naive_outcome
+from aih_outcomes.models.survival.designs.time_varying import time_varying
 from aih_outcomes.outcomes import Groups
 
 YEARS_5 = 1826.25

@@ -13,9 +13,9 @@ from scipy.stats import chi2
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, declared_column, join_groups, require_time_to_event
 from aih_outcomes.models.result import order_columns
-from aih_outcomes.models.survival.curve import count_below, cumulate
-from aih_outcomes.models.survival.design import caution, name_design, refuse_reversible
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival, name_groups
+from aih_outcomes.models.survival.curves.curve import count_below, cumulate
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival, name_groups
+from aih_outcomes.models.survival.designs.design import caution, name_design, refuse_reversible
 from aih_outcomes.outcomes import Groups, TimeToEvent, Vector
 
 if TYPE_CHECKING:

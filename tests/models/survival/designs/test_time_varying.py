@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.survival.comparison import compare_groups
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
-from aih_outcomes.models.survival.log_rank import compare_survival
-from aih_outcomes.models.survival.restricted_mean import compare_restricted_means, compare_survival_at
-from aih_outcomes.models.survival.time_varying import time_varying
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.curves.log_rank import compare_survival
+from aih_outcomes.models.survival.curves.restricted_mean import compare_restricted_means, compare_survival_at
+from aih_outcomes.models.survival.designs.comparison import compare_groups
+from aih_outcomes.models.survival.designs.time_varying import time_varying
 from aih_outcomes.outcomes import Groups, TimeToEvent
 
 

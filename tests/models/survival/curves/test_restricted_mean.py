@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aih_outcomes.models.survival.comparison import compare_groups
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
-from aih_outcomes.models.survival.restricted_mean import compare_restricted_means, compare_survival_at, restricted_mean
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.curves.restricted_mean import (
+    compare_restricted_means,
+    compare_survival_at,
+    restricted_mean,
+)
+from aih_outcomes.models.survival.designs.comparison import compare_groups
 from aih_outcomes.outcomes import TimeToEvent
 
 

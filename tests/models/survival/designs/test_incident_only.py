@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from aih_outcomes.models.survival.landmark import incident_only, landmark
+from aih_outcomes.models.survival.designs.landmark import incident_only, landmark
 from aih_outcomes.outcomes import Groups, TimeToEvent
 
 ROWS = pd.DataFrame(

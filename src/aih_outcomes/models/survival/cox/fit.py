@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
-from aih_outcomes.models.survival.concordance import compute_concordance
-from aih_outcomes.models.survival.cox_kernel import (
+from aih_outcomes.models.survival.cox.concordance import compute_concordance
+from aih_outcomes.models.survival.cox.kernel import (
     Optimum,
     RiskSets,
     linear_predictor,
@@ -22,9 +22,9 @@ from aih_outcomes.models.survival.cox_kernel import (
     score_residuals,
     sum_risk_sets,
 )
-from aih_outcomes.models.survival.cox_result import CoxFit, Matrix, Missing, Ties
-from aih_outcomes.models.survival.kaplan_meier import name_groups
-from aih_outcomes.models.survival.terms import Design, build_design, refuse_undeclared
+from aih_outcomes.models.survival.cox.result import CoxFit, Matrix, Missing, Ties
+from aih_outcomes.models.survival.cox.terms import Design, build_design, refuse_undeclared
+from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
 FIRTH = "Firth's penalty would give a finite estimate"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aih_outcomes.models.survival.concordance import compute_concordance
+from aih_outcomes.models.survival.cox.concordance import compute_concordance
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 8), st.integers(1, 8), st.booleans(), st.integers(0, 4), st.integers(1, 3)),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, memberships, require_time_to_event
-from aih_outcomes.models.survival.design import LANDMARK
+from aih_outcomes.models.survival.designs.design import LANDMARK
 from aih_outcomes.outcomes import CENSORED, HALF_DAY, Groups, TimeToEvent
 
 EVENT_BEFORE = "event on or before the landmark"

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.survival.kaplan_meier import estimate_survival
-from aih_outcomes.models.survival.landmark import landmark
-from aih_outcomes.models.survival.naive import naive_comparison
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.designs.landmark import landmark
+from aih_outcomes.models.survival.designs.naive import naive_comparison
 from aih_outcomes.outcomes import Groups, TimeToEvent
 
 # patient, followed from, until, event, label, known on day

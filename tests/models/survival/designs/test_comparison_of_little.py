@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.survival.comparison import compare_groups
-from aih_outcomes.models.survival.cox import fit_cox
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.designs.comparison import compare_groups
 from aih_outcomes.outcomes import TimeToEvent
 
 

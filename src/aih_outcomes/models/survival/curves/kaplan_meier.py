@@ -12,14 +12,14 @@ import pandas as pd
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import EVERYONE, GROUP, join_groups, require_time_to_event
 from aih_outcomes.models.result import order_columns, refuse_no_level
-from aih_outcomes.models.survival.curve import (
+from aih_outcomes.models.survival.curves.curve import (
     Curve,
     confidence_limits,
     estimate_curve,
     first_day_with_at_risk,
     read_steps,
 )
-from aih_outcomes.models.survival.design import caution, name_design, refuse_reversible
+from aih_outcomes.models.survival.designs.design import caution, name_design, refuse_reversible
 from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
 
 if TYPE_CHECKING:

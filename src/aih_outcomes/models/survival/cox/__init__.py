@@ -1,0 +1,1 @@
+"""Cox's model: the kernel, the fit, and what follows from a fit."""

@@ -1,0 +1,1 @@
+"""Events seen only between two visits."""

@@ -1,0 +1,1 @@
+"""Several states: the Aalen-Johansen estimator and models of the transitions."""
