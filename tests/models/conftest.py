@@ -1,6 +1,11 @@
-"""Reference figures and data sets for the tests of the models."""
+"""Reference figures and data sets for the tests of the models, and the record of every figure compared.
 
+With AIH_PARITY naming a folder each comparison is written there, figure by figure (see tools/parity.py).
+"""
+
+import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +19,49 @@ REFERENCE = Path(__file__).parents[1] / "reference"
 CLOSED_FORM = 1e-10  # a sum in another order
 
 
+class Results(dict):
+    """Results of one file of the reference folder; the one asked for last is the origin of what is compared next."""
+
+    def __init__(self, name, results, software):
+        super().__init__({result["name"]: result for result in results})
+        self.name, self.software = name, software
+
+    def __getitem__(self, key):
+        PARITY.origin, PARITY.result = f"{self.name}.json, {self.software}", f"{self.name}: {key}"
+        return super().__getitem__(key)
+
+
+class Parity:
+    """Every figure compared in this process: result, figure, ours, theirs, difference, tolerance, origin."""
+
+    def __init__(self):
+        self.origin = self.result = ""
+        self.rows = []
+
+    def add(self, test, what, actual, reference, scale, rtol):
+        for place, (ours, theirs, size) in enumerate(
+            zip(actual.ravel(), reference.ravel(), scale.ravel(), strict=True)
+        ):
+            if not np.isnan(theirs):
+                figure = f"{what or 'value'} [{place}]" if actual.size > 1 else what or "value"
+                gap = abs(ours - theirs)
+                relative = gap / size if theirs or gap > rtol else gap
+                self.rows.append([self.result, figure, ours, theirs, relative, rtol, self.origin, test])
+
+
+PARITY = Parity()
+
+
+def pytest_sessionfinish():
+    folder = os.environ.get("AIH_PARITY")
+    if folder and PARITY.rows:
+        with open(Path(folder) / f"part-{os.getpid()}.csv", "w", newline="") as file:
+            csv.writer(file).writerows(PARITY.rows)
+
+
 @pytest.fixture
-def assert_close(record_property: Callable[[str, object], None]) -> Callable[..., None]:
-    """Assert |x − ref| <= rtol · max(|ref|, se), missing where the reference is missing."""
+def assert_close(request) -> Callable[..., None]:
+    """Assert |x − ref| <= rtol · max(|ref|, se), missing where the reference is missing; ``what`` names the figure."""
 
     def check(actual, expected, rtol=CLOSED_FORM, *, se=0.0, what=""):
         actual = np.asarray(actual, float)
@@ -28,22 +73,27 @@ def assert_close(record_property: Callable[[str, object], None]) -> Callable[...
         scale = np.maximum(np.maximum(np.abs(reference), np.nan_to_num(np.asarray(se, float))), 1e-300)
         known = ~np.isnan(reference)
         difference = np.where(known, np.abs(actual - reference), 0.0)
-        worst = float(np.max(np.where(known, difference / scale, 0.0), initial=0.0)) if known.any() else 0.0
-        zero = known & (reference == 0)
-        worst = float(np.max(difference, initial=0.0)) if zero.all() and known.any() else worst
-        record_property("worst", worst)
-        near_zero = zero & (difference <= rtol)
+        if PARITY.result:
+            PARITY.add(request.node.name, what, actual, reference, scale, rtol)
+        near_zero = known & (reference == 0) & (difference <= rtol)
+        worst = np.max(np.where(known & ~near_zero, difference / scale, 0.0), initial=0.0)
         assert ((difference <= rtol * scale) | near_zero | ~known).all(), (
             f"{what}: {actual} against {reference}, {worst:.1e}"
         )
 
+    PARITY.origin = PARITY.result = ""
     return check
 
 
 @pytest.fixture(scope="session")
 def r_figures() -> Callable[[str], dict]:
-    """Figures written by tests/reference/survival.R."""
-    return lambda name: json.loads((REFERENCE / f"{name}.json").read_text())
+    """Figures written by the script of that name, or by survival.R, in tests/reference."""
+
+    def read(name):
+        PARITY.origin, PARITY.result = f"tests/reference/{name}.json, R survival", name
+        return json.loads((REFERENCE / f"{name}.json").read_text())
+
+    return read
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +101,9 @@ def reference(shared: Path) -> Callable[[str], dict]:
     """Results of one file of the reference folder by name: ``rule``, ``rtol``, ``values``."""
 
     def read(name):
-        results = json.loads((shared / "reference" / "reference" / f"{name}.json").read_text())["results"]
-        return {result["name"]: result for result in results}
+        page = json.loads((shared / "reference" / "reference" / f"{name}.json").read_text())
+        packages = ", ".join(f"{package} {version}" for package, version in page["software"].items())
+        return Results(name, page["results"], packages)
 
     return read
 

@@ -62,15 +62,29 @@ def read_times(values: pd.Series, noun: str) -> Vector:
     return numbers
 
 
+def read_ids(frame: pd.DataFrame, column: str | None) -> pd.Series:
+    """Return patients' names as text, rows in order; each row is a patient where no column is given."""
+    ids = pd.Series(np.arange(len(frame))) if column is None else frame[column]
+    return pd.Series(ids.astype("string").to_numpy())
+
+
+def read_weights(values: pd.Series, label: str) -> Vector:
+    """Return case weights; refuse negative ones."""
+    weight = read_times(values, label)
+    refuse(weight < 0, label, "have a negative weight", "Weights are 0 or more", "Check the weights")
+    return weight
+
+
 def refuse_overlap(rows: pd.DataFrame, label: str) -> None:
     """Refuse overlapping spells of a patient: they would be counted twice."""
-    if not rows["patient_id"].duplicated().any():
-        return
-    ordered = rows.sort_values(["patient_id", "entry", "exit"], kind="stable")
-    again = ordered["patient_id"].eq(ordered["patient_id"].shift())
-    overlap = again & ordered["entry"].lt(ordered["exit"].shift())
+    patient = pd.factorize(rows["patient_id"])[0]
+    entry, exit = rows["entry"].to_numpy(float), rows["exit"].to_numpy(float)
+    order = np.lexsort((exit, entry, patient))
+    patient, entry, exit = patient[order], entry[order], exit[order]
+    overlap = np.zeros(len(rows), dtype=bool)
+    overlap[1:] = (patient[1:] == patient[:-1]) & (entry[1:] < exit[:-1])
     refuse(
-        overlap.to_numpy(bool),
+        overlap,
         label,
         "overlap an earlier spell of the same patient",
         "Spells (entry, exit] of one patient do not overlap",

@@ -16,7 +16,9 @@ from aih_outcomes.outcomes.checks import (
     TimeUnit,
     Vector,
     no_exclusions,
+    read_ids,
     read_times,
+    read_weights,
     refuse,
     refuse_overlap,
     require,
@@ -38,7 +40,7 @@ def _event_categories(values: pd.Series, label: str) -> pd.Categorical:
             "0 is censored, 1 is the event",
             "For several kinds of event pass their names, with 'censored' for none",
         )
-        return pd.Categorical(np.where(numbers == 1, label, CENSORED), categories=[CENSORED, label])
+        return pd.Categorical.from_codes((numbers == 1).astype(np.int8), categories=pd.Index([CENSORED, label]))
     names = sorted(set(values.dropna().astype(str)) - {CENSORED})
     return pd.Categorical(values.astype("string").astype(object), categories=[CENSORED, *names])
 
@@ -113,10 +115,9 @@ class TimeToEvent:
             "Check time zero and the dates of these rows",
         )
         same_day = until == since
-        ids = pd.Series(np.arange(len(frame))) if patient_id is None else frame[patient_id]
         rows = pd.DataFrame(
             {
-                "patient_id": ids.astype("string").to_numpy(),
+                "patient_id": read_ids(frame, patient_id),
                 "entry": since,
                 "exit": np.where(same_day, until + HALF_DAY / DAYS_PER_UNIT[time_unit], until),
                 "event": _event_categories(frame[event], label),
@@ -130,14 +131,7 @@ class TimeToEvent:
             "Complete the event column, or exclude these rows by name",
         )
         if weight is not None:
-            rows["weight"] = read_times(frame[weight], label)
-            refuse(
-                rows["weight"].to_numpy() < 0,
-                label,
-                "have a negative weight",
-                "Weights are 0 or more",
-                "Check the weights",
-            )
+            rows["weight"] = read_weights(frame[weight], label)
         for column in covariates:
             rows[column] = (
                 frame[column].to_numpy()
