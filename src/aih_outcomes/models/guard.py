@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import ImmortalTimeError, OutcomeError
-from aih_outcomes.outcomes import Groups, IntervalTime, RepeatedMeasures, TimeToEvent
+from aih_outcomes.outcomes import Groups, IntervalTime, RepeatedMeasures, StateHistory, TimeToEvent
 
-Outcome = TimeToEvent | RepeatedMeasures
+Outcome = TimeToEvent | StateHistory | IntervalTime | RepeatedMeasures
 
 GROUP = "group"
 EVERYONE = "all"
@@ -66,19 +66,19 @@ def require_time_to_event(outcome: object) -> None:
     """
     if isinstance(outcome, TimeToEvent):
         return
-    given = f"{type(outcome).__name__} is no TimeToEvent"
-    if isinstance(outcome, IntervalTime):
-        raise OutcomeError(
-            given, "Interval-censored outcomes have no model yet", "Use to_time_to_event() of what was derived"
-        )
+    ways = {
+        IntervalTime: "estimate_interval_survival(...), fit_interval_hazards(...), or to_time_to_event() of it",
+        StateHistory: "estimate_state_occupation(...), estimate_transitions(...), fit_transitions(...)",
+    }
+    way_out = "Use to_time_to_event() of what was derived, or TimeToEvent.from_frame(frame, exit=..., event=...)"
     raise OutcomeError(
-        given, "A survival model takes spells with the event that ends them",
-        "Use to_time_to_event() of what was derived, or TimeToEvent.from_frame(frame, exit=..., event=...)",
+        f"{type(outcome).__name__} is no TimeToEvent", "A survival model takes spells with the event that ends them",
+        next((f"Use {way}" for kind, way in ways.items() if isinstance(outcome, kind)), way_out),
     )  # fmt: skip
 
 
 def join_groups(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:
-    """Return the outcome's frame with a categorical column ``group``: the one door by which groups enter a model.
+    """Return the outcome's frame with a categorical column ``group``, where every event is the event.
 
     Parameters
     ----------
@@ -101,12 +101,20 @@ def join_groups(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:
         raise OutcomeError(
             f"{outcome.label!r} has competing events ({', '.join(outcome.competing)})",
             "Whoever had a competing event can no longer have the event: 1 − Kaplan-Meier is not its risk",
-            "Follow a composite such as native-liver-survival; for hazards only (Cox, log-rank) pass "
-            "outcome.cause_specific(); what is found at examinations may end at the last look instead: "
-            "to_time_to_event(competing_within_days=0)",
+            "Estimate its risk with estimate_cumulative_incidence(...); or follow a composite such as "
+            "native-liver-survival; for hazards only (Cox, log-rank) pass outcome.cause_specific(); what is found at "
+            "examinations may end at the last look instead: to_time_to_event(competing_within_days=0)",
         )
+    return label_rows(outcome, by)
+
+
+def label_rows(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:
+    """Return the outcome's frame with ``group``, competing events as they are: the one door by which groups enter.
+
+    Parameters, returns and errors as in ``join_groups``.
+    """
     if by is None:
-        group = pd.Categorical([EVERYONE] * len(outcome.frame), categories=[EVERYONE])
+        group = pd.Categorical([EVERYONE]).repeat(len(outcome.frame))
     elif isinstance(by, Groups):
         check_known_at_entry(outcome, by)
         group = _label_at_entry(outcome, by)
@@ -162,7 +170,9 @@ def as_category(values: pd.Series) -> pd.Categorical:
 
 def _followed_since(outcome: Outcome) -> pd.Series:
     """First time at risk, or first value, of each patient."""
-    column = "entry" if isinstance(outcome, TimeToEvent) else "time"
+    if isinstance(outcome, IntervalTime):
+        return pd.Series(0.0, index=outcome.frame["patient_id"])
+    column = "time" if isinstance(outcome, RepeatedMeasures) else "entry"
     return outcome.frame.groupby("patient_id", sort=False)[column].min()
 
 
