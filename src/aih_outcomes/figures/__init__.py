@@ -6,15 +6,22 @@ from aih_outcomes.figures.curves import draw_survival
 from aih_outcomes.figures.export import export_figure
 from aih_outcomes.figures.flow_chart import draw_flow_chart
 from aih_outcomes.figures.forest import draw_forest
+from aih_outcomes.figures.incidence import draw_cumulative_incidence, draw_mean_cumulative
+from aih_outcomes.figures.occupation import draw_occupation
 from aih_outcomes.figures.rates import draw_rates
+from aih_outcomes.figures.residuals import draw_coefficient
 from aih_outcomes.figures.specification import draw_specification
 from aih_outcomes.figures.timeline import draw_timeline
 from aih_outcomes.figures.trajectories import draw_trajectories
 
 __all__ = [
     "draw_alluvial",
+    "draw_coefficient",
+    "draw_cumulative_incidence",
     "draw_flow_chart",
     "draw_forest",
+    "draw_mean_cumulative",
+    "draw_occupation",
     "draw_rates",
     "draw_specification",
     "draw_survival",

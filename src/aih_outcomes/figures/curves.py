@@ -29,6 +29,7 @@ from aih_outcomes.figures.style import BAND_ALPHA, DARK, GroupStyle, bundled_fon
 AT_RISK_NUMBER = 5
 AT_RISK_SHARE = 0.1
 PANEL_MM, ROW_MM = 66.0, 10.5
+PER_CENT = 100.0
 LITTLE_MORE = 1.12  # of the estimated width, before an effect is broken
 Numbers = NDArray[np.float64]
 
@@ -51,20 +52,32 @@ def draw_survival(
     -------
     The axes. A curve ends where fewer than 5, or fewer than 10 % of its patients, are at risk.
     """
-    names = _names(tidy)
-    ax = open_axes(ax, width="single", height_mm=PANEL_MM + ROW_MM * max(len(names), 1))
+    strata = strata_of(tidy)
+    curves = {str(name): tidy[strata == name] for name in strata.unique()}
+    return draw_steps(tidy, curves, ax=ax, start=1.0, unit_label=unit_label, y_label=y_label, note=note)
+
+
+def draw_steps(
+    tidy: pd.DataFrame, curves: dict[str, pd.DataFrame], *, ax: Axes | None, start: float, unit_label: str,
+    y_label: str, note: str, top: float = PER_CENT,
+) -> Axes:  # fmt: skip
+    """Draw step curves by name, each from ``start``, with their risk table; ``tidy`` holds them all.
+
+    The axis ends at ``top``, per hundred patients: 100 for shares.
+    """
+    ax = open_axes(ax, width="single", height_mm=PANEL_MM + ROW_MM * max(len(curves), 1))
     remember_frame(ax, tidy)
-    curves = {name: tidy[_strata(tidy) == name].sort_values("time", kind="stable") for name in names}
+    curves = {name: curve.sort_values("time", kind="stable") for name, curve in curves.items()}
     drawn = {name: cut_curve(curve) for name, curve in curves.items()}
     drawn = {name: curve for name, curve in drawn.items() if len(curve)}
     if not drawn:
         return say_nothing(ax, "\n".join(filter(None, (NOTHING, say_left_out(tidy)))))
     styles = styles_of(drawn)
     for name, curve in drawn.items():
-        _draw_one(ax, curve, styles[name])
+        _draw_one(ax, curve, styles[name], start)
     end = max(float(curve["time"].iloc[-1]) for curve in drawn.values())
     ticks = time_ticks(end, unit_label)
-    _dress_axis(ax, tidy, end, ticks, unit_label, y_label)
+    _dress_axis(ax, tidy, end, ticks, unit_label, y_label, top)
     down = draw_risk_table(
         ax, {n: curves[n] for n in drawn}, styles, ticks, hidden=hidden_mark(tidy), is_cut="time_grid" in tidy.attrs
     )
@@ -73,7 +86,9 @@ def draw_survival(
     _write_below(ax, (late, explain_hidden(tidy), say_left_out(tidy)), down)
     settle(ax)
     place_labels(
-        ax, [_label_of(name, curves[name], drawn[name], styles[name]) for name in drawn], size=style_of(ax).small
+        ax,
+        [_label_of(name, curves[name], drawn[name], styles[name], start) for name in drawn],
+        size=style_of(ax).small,
     )
     return ax
 
@@ -88,20 +103,20 @@ def cut_curve(curve: pd.DataFrame) -> pd.DataFrame:
     return curve.iloc[: int(np.argmax(few))] if few.any() else curve
 
 
-def steps(curve: pd.DataFrame, column: str) -> Numbers:
-    """(n, 2) corners of a step curve in per cent, from 100 % at time 0; limits that are not estimable are 100 %."""
+def steps(curve: pd.DataFrame, column: str, start: float = 1.0) -> Numbers:
+    """(n, 2) corners of a step curve in per cent, from ``start`` at time 0; so are limits before the first event."""
     time = curve["time"].to_numpy(float)
     value = curve[column].astype(float).to_numpy(float)
     if column != "estimate":  # limits are not estimable while nobody had the event
-        value = np.where(np.isnan(value) & (curve["estimate"].to_numpy(float) == 1), 1.0, value)
+        value = np.where(np.isnan(value) & (curve["estimate"].to_numpy(float) == start), start, value)
     x = np.concatenate([[0.0], time])
-    y = np.concatenate([[1.0], value]) * 100
+    y = np.concatenate([[start], value]) * 100
     return np.column_stack([np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]])
 
 
-def _draw_one(ax: Axes, curve: pd.DataFrame, look: GroupStyle) -> None:
+def _draw_one(ax: Axes, curve: pd.DataFrame, look: GroupStyle, start: float) -> None:
     style = style_of(ax)
-    line = steps(curve, "estimate")
+    line = steps(curve, "estimate", start)
     ax.plot(
         line[:, 0],
         line[:, 1],
@@ -114,25 +129,28 @@ def _draw_one(ax: Axes, curve: pd.DataFrame, look: GroupStyle) -> None:
         dash_capstyle="butt",
     )
     if {"conf_low", "conf_high"} <= set(curve.columns):
-        low, high = steps(curve, "conf_low"), steps(curve, "conf_high")
+        low, high = steps(curve, "conf_low", start), steps(curve, "conf_high", start)
         ax.fill_between(low[:, 0], low[:, 1], high[:, 1], color=look.colour, alpha=BAND_ALPHA, linewidth=0, zorder=2)
 
 
-def _label_of(name: str, curve: pd.DataFrame, drawn: pd.DataFrame, look: GroupStyle) -> LineLabel:
-    corners = steps(drawn, "estimate")
+def _label_of(name: str, curve: pd.DataFrame, drawn: pd.DataFrame, look: GroupStyle, start: float) -> LineLabel:
+    corners = steps(drawn, "estimate", start)
     words = f"{name} ({count_patients(curve)})"
     return LineLabel(words, look.colour, corners[:, 0], corners[:, 1])
 
 
-def _dress_axis(ax: Axes, tidy: pd.DataFrame, end: float, ticks: list[float], unit_label: str, y_label: str) -> None:
+def _dress_axis(
+    ax: Axes, tidy: pd.DataFrame, end: float, ticks: list[float], unit_label: str, y_label: str, top: float
+) -> None:
     since = str(tidy.attrs.get("time_zero", ""))
     words = unit_label if " since " in unit_label or not since else f"{unit_label} since {since}"
     name = y_label or _split_label(tidy)[0]
-    ax.set(xlim=(0, end), ylim=(0, 100), xticks=ticks, yticks=[0, 25, 50, 75, 100])
+    heights = [top * quarter / 4 for quarter in range(5)]
+    ax.set(xlim=(0, end), ylim=(0, top), xticks=ticks, yticks=heights)
     ax.set_xticklabels([plain(tick) for tick in ticks])
-    ax.set_yticklabels(["0", "25", "50", "75", "100"])
+    ax.set_yticklabels([plain(height) for height in heights])
     ax.set_xlabel(words[:1].upper() + words[1:])
-    ax.set_ylabel(f"{name[:1].upper()}{name[1:]} (%)")
+    ax.set_ylabel(f"{name[:1].upper()}{name[1:]} ({'%' if top == PER_CENT else 'per 100 patients'})")
     rule_across(ax)
 
 
@@ -192,12 +210,8 @@ def _write_below(ax: Axes, sentences: tuple[str, ...], down: float) -> None:
     )
 
 
-def _strata(tidy: pd.DataFrame) -> pd.Series:
+def strata_of(tidy: pd.DataFrame) -> pd.Series:
     """Return each row's group: ``strata``, or ``All patients`` where there are none."""
     if "strata" not in tidy:
         return pd.Series("All patients", index=tidy.index)
     return tidy["strata"].astype("string").fillna("").replace("", "All patients")
-
-
-def _names(tidy: pd.DataFrame) -> list[str]:
-    return [str(name) for name in _strata(tidy).unique()]

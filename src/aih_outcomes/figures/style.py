@@ -85,12 +85,24 @@ GROUP_STYLES: Mapping[str, GroupStyle] = MappingProxyType(
         "All patients": GroupStyle(BLACK, "-", "o", 1.0),
         "Start of treatment": GroupStyle("#CFCFCF", "-", "8"),
         "Transplant or death": GroupStyle("#1A1A1A", (0, (4, 1, 1, 1)), "*"),
+        "Induction": GroupStyle("#C9C9C9", "-", "8"),
+        "Steroid-free response": GroupStyle("#00466E", (0, (8, 1.5)), "H"),
+        "Loss of response": GroupStyle("#F0B95A", (0, (4, 1.2)), "x"),
+        "Advanced therapy": GroupStyle("#66C2A5", (0, (7, 1.5, 1, 1.5)), "D"),
+        "Transplant": GroupStyle("#6B6B6B", (0, (4, 1, 1, 1)), "s"),
+        "Death": GroupStyle("#1A1A1A", (0, (2, 1)), "*"),
         "No longer followed": GroupStyle("#DDDDDD", (0, (1, 3.5)), "<", edge=DARK),
     }
 )
 # What the words also begin with in the project's frames.
 SYNONYMS: Mapping[str, str] = MappingProxyType(
-    {"Steroid responder": "Responder", "Non-responder": "Non-response", "Complete biochemical response": "Responder"}
+    {
+        "Steroid responder": "Responder",
+        "Response": "Responder",
+        "Non-responder": "Non-response",
+        "Complete biochemical response": "Responder",
+        "Liver transplant": "Transplant",
+    }
 )
 UNKNOWN_STYLES = (
     GroupStyle("#E69F00", "-", "o"),

@@ -1,0 +1,198 @@
+"""How fast the survival models are, beside R on the same files in the same run.
+
+R's times come from the script that lies with the files ($AIH_SHARED/reference/timing), where Rscript has survival; what
+it does not time (clusters on a million rows) from a script of our own. Timed is the whole public call, from the outcome
+in memory to the result; reading files and R's own reading are not. Each figure is the median of several runs.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+from proof import ROOT, Proof
+
+from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.cox.refit import refit
+from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
+from aih_outcomes.models.survival.states.state_occupation import estimate_state_occupation
+from aih_outcomes.outcomes import StateHistory, TimeToEvent
+
+SHARED = Path(os.environ.get("AIH_SHARED", ROOT.parent / "shared"))
+TIMING = SHARED / "reference" / "timing"
+X = ["x1", "x2", "x3", "x4", "x5"]
+CLUSTER_IN_R = """
+suppressPackageStartupMessages(library(survival))
+d <- read.csv(gzfile(file.path(commandArgs(TRUE)[1], "cox_1M.csv.gz"))); gc()
+model <- Surv(start, stop, event) ~ x1 + x2 + x3 + x4 + x5 + cluster(id)
+t <- sapply(1:2, function(i) system.time(coxph(model, d))[[3]])
+cat(sprintf("coxph (start,stop] 1M cluster %.3f\\n", median(t)))
+"""
+REPETITIONS = 5
+
+
+def time_r(repetitions: int) -> dict[str, float]:
+    """Return R's median seconds by task; empty where R or its packages are absent."""
+    if shutil.which("Rscript") is None:
+        return {}
+    runs = [["Rscript", str(TIMING / "time_in_r.R"), str(repetitions)], ["Rscript", "-e", CLUSTER_IN_R, str(TIMING)]]
+    printed = "".join(subprocess.run(run, capture_output=True, text=True, check=False).stdout for run in runs)
+    found = {}
+    for line in printed.splitlines():
+        words = line.split()
+        numbers = [word for word in words if word.replace(".", "", 1).isdigit() and "." in word]
+        if numbers and not line.startswith("["):
+            found[line[: line.index(numbers[0])].strip()] = float(numbers[0])
+    return found
+
+
+def time_call(call: Callable[[], object], times: int = REPETITIONS) -> float:
+    """Return the median of several runs, in seconds."""
+    spent = []
+    for _ in range(times):
+        gc.collect()
+        began = time.perf_counter()
+        call()
+        spent.append(time.perf_counter() - began)
+    return median(spent)
+
+
+def read_cox(name: str) -> TimeToEvent:
+    """Read one of the timing files as an outcome."""
+    frame = pd.read_csv(TIMING / f"{name}.csv.gz")
+    return TimeToEvent.from_frame(
+        frame, entry="start", exit="stop", event="event", patient_id="id", covariates=X, label="event"
+    )
+
+
+def read_pbc() -> TimeToEvent:
+    """Return the 416 patients of pbc with a prothrombin time."""
+    pbc = pd.read_csv(SHARED / "reference" / "data" / "pbc.csv").dropna(subset=["protime"])
+    columns = ["age", "edema", "bili", "protime", "albumin"]
+    frame = pbc.assign(dead=(pbc["status"] == 2).astype(int))
+    return TimeToEvent.from_frame(frame, exit="time", event="dead", patient_id="id", covariates=columns)
+
+
+def read_states() -> StateHistory:
+    """Return the illness-death history of 10,000 patients."""
+    frame = pd.read_csv(TIMING / "ms_10k.csv.gz")
+    names = {0: "censored", 1: "ill", 2: "death"}
+    return StateHistory.from_frame(
+        frame.assign(to=frame["event"].map(names)), patient_id="id", entry="tstart", exit="tstop", from_state="istate",
+        to_state="to", states=["healthy", "ill", "death"],
+    )  # fmt: skip
+
+
+def invent(n: int) -> TimeToEvent:
+    """Invent ``n`` spells (entry, exit] with ties for the growth exponent."""
+    rng = np.random.default_rng(n)
+    entry = rng.integers(0, 500, n)
+    frame = pd.DataFrame(rng.normal(size=(n, 5)), columns=X)
+    frame = frame.assign(entry=entry, exit=entry + rng.integers(1, 3000, n), event=rng.integers(0, 2, n))
+    return TimeToEvent.from_frame(frame, entry="entry", exit="exit", event="event", covariates=X)
+
+
+def size_of(outcome: TimeToEvent) -> float:
+    """Return the size of an outcome's frame in memory, in MB."""
+    return float(outcome.frame.memory_usage(deep=True).sum()) / 1e6
+
+
+def memory_of(task: str, size: str) -> float:
+    """Return how much the largest memory of a fresh process grows by one call, over the size of its input."""
+    code = (
+        "import resource, bench_survival as b\n"
+        f"outcome = {size}\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"result = {task}\n"
+        "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
+        "print(max(grown, 0) * 1024 / (b.size_of(outcome) * 1e6))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+    )
+    return float(done.stdout.split()[-1])
+
+
+def main(n_large: int) -> int:
+    """Measure and record."""
+    proof = Proof("bench-survival")
+    theirs = time_r(3) if TIMING.is_dir() else {}
+
+    def beside(name: str, seconds: float, task: str, bar: str) -> None:
+        proof.add(name, seconds, "s")
+        if task in theirs:
+            proof.add(f"{name}: R {theirs[task]:.3g} s, times faster", theirs[task] / seconds, "1", bar)
+
+    if TIMING.is_dir():
+        bench_files(proof, beside)
+    growth(proof, n_large)
+    return proof.finish()
+
+
+def bench_files(proof: Proof, beside: Callable[[str, float, str, str], None]) -> None:
+    """Time what R times, on its files."""
+    hundred = partial(fit_cox, read_cox("cox_100k"), covariates=X)
+    seconds = time_call(hundred)
+    beside("Cox, 100,000 (start, stop] rows x 5", seconds, "coxph (start,stop] 100k efron", "")
+    proof.add("Cox, 100,000 rows: seconds", seconds, "s", "< 0.1")
+    proof.add("Cox, 100,000 rows: times faster than lifelines", time_lifelines() / seconds, "1", ">= 300")
+    million = partial(fit_cox, read_cox("cox_1M"), covariates=X)
+    beside("Cox, 1,000,000 (start, stop] rows x 5", time_call(million), "coxph (start,stop] 1M efron", ">= 8")
+    robust = partial(million, cluster="patient_id")
+    beside("Cox, 1,000,000 rows, cluster-robust", time_call(robust), "coxph (start,stop] 1M cluster", ">= 8")
+    pbc = fit_cox(read_pbc(), covariates=["age", "edema", "log(bili)", "log(protime)", "log(albumin)"])
+    seconds = time_call(lambda: refit(pbc, rng=np.random.default_rng(1), n_resamples=1000))
+    beside("Cox, 1,000 bootstrap refits of pbc (416)", seconds, "bootstrap 1000 x coxph on pbc", ">= 3")
+    frame = pd.read_csv(TIMING / "km_1M.csv.gz")
+    followed = TimeToEvent.from_frame(frame, exit="time", event="event")
+    seconds = time_call(lambda: estimate_survival(followed).tidy())
+    beside("Kaplan-Meier with limits, 1,000,000 rows", seconds, "survfit KM 1M", ">= 5")
+    states = read_states()
+    seconds = time_call(lambda: estimate_state_occupation(states).tidy())
+    beside("State occupation with errors, 10,000 patients", seconds, "survfit multi-state 10k with se", ">= 3")
+
+
+def time_lifelines() -> float:
+    """Return the seconds of lifelines' time-varying Cox on the same 100,000 rows, once: it needs half a minute."""
+    from lifelines import CoxTimeVaryingFitter
+
+    frame = pd.read_csv(TIMING / "cox_100k.csv.gz")
+    return time_call(
+        lambda: CoxTimeVaryingFitter().fit(frame, id_col="id", event_col="event", start_col="start", stop_col="stop"), 1
+    )
+
+
+def growth(proof: Proof, n_large: int) -> None:
+    """Measure how time grows with rows, and memory beside the input."""
+    sizes = [10_000, 100_000, n_large]
+    calls: dict[str, Callable[[TimeToEvent], object]] = {
+        "Cox": lambda outcome: fit_cox(outcome, covariates=X),
+        "Cox, robust": lambda outcome: fit_cox(outcome, covariates=X, cluster="patient_id"),
+        "Kaplan-Meier": lambda outcome: estimate_survival(outcome).tidy(),
+    }
+    for name, call in calls.items():
+        seconds = [time_call(partial(call, invent(n)), 3) for n in sizes]
+        slope = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+        proof.add(f"{name}: growth exponent from {sizes[0]} to {n_large} rows", slope, "1", "<= 1.1")
+    for name, task in (
+        ("Cox", "b.fit_cox(outcome, covariates=b.X)"),
+        ("Cox, robust", "b.fit_cox(outcome, covariates=b.X, cluster='patient_id')"),
+        ("Kaplan-Meier", "b.estimate_survival(outcome).tidy()"),
+    ):
+        proof.add(
+            f"{name}: memory over the input's, {n_large} rows", memory_of(task, f"b.invent({n_large})"), "1", "< 10"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
