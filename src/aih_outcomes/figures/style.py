@@ -85,12 +85,11 @@ GROUP_STYLES: Mapping[str, GroupStyle] = MappingProxyType(
         "All patients": GroupStyle(BLACK, "-", "o", 1.0),
         "Start of treatment": GroupStyle("#CFCFCF", "-", "8"),
         "Transplant or death": GroupStyle("#1A1A1A", (0, (4, 1, 1, 1)), "*"),
-        "Induction": GroupStyle("#C9C9C9", "-", "8"),
         "Steroid-free response": GroupStyle("#00466E", (0, (8, 1.5)), "H"),
-        "Loss of response": GroupStyle("#F0B95A", (0, (4, 1.2)), "x"),
-        "Advanced therapy": GroupStyle("#66C2A5", (0, (7, 1.5, 1, 1.5)), "D"),
-        "Transplant": GroupStyle("#6B6B6B", (0, (4, 1, 1, 1)), "s"),
-        "Death": GroupStyle("#1A1A1A", (0, (2, 1)), "*"),
+        "Loss of response": GroupStyle("#F0B95A", (0, (4, 1.2)), ">"),
+        "Advanced therapy": GroupStyle("#66C2A5", (0, (7, 1.5, 1, 1.5)), "."),
+        "Transplant": GroupStyle("#6B6B6B", (0, (5, 1, 1, 1, 1, 1)), "x"),
+        "Death": GroupStyle("#222222", (0, (2, 1)), "+"),
         "No longer followed": GroupStyle("#DDDDDD", (0, (1, 3.5)), "<", edge=DARK),
     }
 )
@@ -99,6 +98,7 @@ SYNONYMS: Mapping[str, str] = MappingProxyType(
     {
         "Steroid responder": "Responder",
         "Response": "Responder",
+        "Induction": "Start of treatment",
         "Non-responder": "Non-response",
         "Complete biochemical response": "Responder",
         "Liver transplant": "Transplant",
