@@ -92,11 +92,6 @@ def test_weights_are_case_counts():
     pd.testing.assert_frame_equal(weighted, written_out)
 
 
-def test_weights_that_are_no_counts_are_refused():
-    with pytest.raises(OutcomeError, match="case counts"):
-        estimate_survival(outcome([2, 3], [1, 0], weight=[0.5, 1]))
-
-
 def test_follow_up_exchanges_events_and_censorings():
     swapped = estimate_follow_up(outcome([2, 4, 6, 8], [1, 0, 1, 0]))
     assert swapped.tidy()["n_event"].tolist() == [0, 1, 0, 1]

@@ -32,7 +32,12 @@ def test_matches_survrm2_on_pbc(name, least, reference, data_set, assert_close):
         found = compare_restricted_means(rows, by="arm", horizon=expected["tau"])
         for place, arm_name in enumerate(("arm0", "arm1")):
             own = found.groups.loc[place, ["estimate", "std_error", "conf_low", "conf_high"]].to_numpy(float)
-            assert_close(own, [expected[arm_name][key] for key in ("rmst", "se", "lower", "upper")], result["rtol"])
+            assert_close(
+                own,
+                [expected[arm_name][key] for key in ("rmst", "se", "lower", "upper")],
+                result["rtol"],
+                what=arm_name,
+            )
         named = ("difference_1_minus_0", "ratio", "rmtl_ratio")
         for (_, row), key in zip(found.contrasts.iterrows(), named, strict=True):
             own = row[["estimate", "conf_low", "conf_high", "p_value"]].to_numpy(float)
@@ -43,17 +48,24 @@ def test_matches_survrm2_on_pbc(name, least, reference, data_set, assert_close):
 
 @pytest.mark.parametrize(("file", "name", "by"), [
     ("pbc_km_logrank_rmst", "km_death_by_edema", "edema"), ("pbc_km_logrank_rmst", "km_nls_by_trt", "trt"),
+    ("pbc_km_logrank_rmst", "km_death_by_trt", "trt"), ("pbc_km_logrank_rmst", "km_death_all418", None),
 ])  # fmt: skip
 def test_restricted_mean_and_its_greenwood_error_match_r(file, name, by, reference, data_set, assert_close):
     result = reference(file)[name]
-    pbc = data_set("pbc").dropna(subset=[by])
+    groups = [by] if by else []
+    pbc = data_set("pbc").dropna(subset=groups)
     least = 1 if "nls" in name else 2
     rows = TimeToEvent.from_frame(
-        pbc.assign(dead=(pbc["status"] >= least).astype(int)), exit="time", event="dead", covariates=[by]
+        pbc.assign(dead=(pbc["status"] >= least).astype(int)), exit="time", event="dead", covariates=groups
     )
     for curve in estimate_survival(rows, by=by).curves:
         expected = result["values"][curve.strata]["rmst"]
-        assert_close(restricted_mean(curve, expected["tau"]), [expected["rmst"], expected["se"]], result["rtol"])
+        assert_close(
+            restricted_mean(curve, expected["tau"]),
+            [expected["rmst"], expected["se"]],
+            result["rtol"],
+            what=curve.strata,
+        )
 
 
 def test_by_hand():

@@ -1,33 +1,31 @@
-"""Kaplan-Meier estimate of the survival function, with late entry and case counts."""
+"""Kaplan-Meier estimate of the survival function, with late entry, case weights and clustered rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import EVERYONE, GROUP, join_groups, require_time_to_event
+from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.result import order_columns, refuse_no_level
-from aih_outcomes.models.survival.curves.curve import (
-    Curve,
-    confidence_limits,
-    estimate_curve,
-    first_day_with_at_risk,
-    read_steps,
-)
-from aih_outcomes.models.survival.designs.design import caution, name_design, refuse_reversible
-from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
+from aih_outcomes.models.survival.curves.arrays import PATIENT, has_fractions, number_clusters, read_rows
+from aih_outcomes.models.survival.curves.curve import Curve, confidence_limits, read_steps
+from aih_outcomes.models.survival.curves.grouped import estimate_group_curves, refuse_nobody
+from aih_outcomes.models.survival.designs.design import caution, name_design
+from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit, Vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ConfType = Literal["log-log", "log", "plain"]
+ConfType = Literal["log-log", "log", "plain", "arcsine", "logit"]
+Variance = Literal["greenwood", "infinitesimal jackknife"]
 
 LEAST_AT_RISK = 5
+VARIANCES: dict[str, str] = {"greenwood": "Greenwood's variance", "infinitesimal jackknife": "robust variance"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +39,7 @@ class KaplanMeier:
     by_name : what the groups speak of; empty for everyone together
     conf_level, conf_type : pointwise interval
     alive_at : curves are S(t | event-free at ``alive_at``), in the outcome's unit; 0 where they start at time zero
+    variance : ``greenwood``, or ``infinitesimal jackknife`` over the rows that share a value of ``cluster``
     """
 
     outcome: TimeToEvent
@@ -49,6 +48,8 @@ class KaplanMeier:
     conf_level: float
     conf_type: ConfType
     alive_at: float
+    variance: Variance
+    cluster: str | None
 
     def tidy(self, *, unit: TimeUnit | None = None) -> pd.DataFrame:
         """One row per group and distinct time at which someone leaves.
@@ -60,14 +61,28 @@ class KaplanMeier:
         Returns
         -------
         frame : ``label, strata, time, n_risk, n_event, n_censor, estimate, std_error, conf_low, conf_high``, and ``n``:
-            cases behind the curve (patients, unless groups may change back). The standard error is Greenwood's, on the
-            scale of S(t); limits are NaN where S(t) is 0 or, for log-log, 1.
+            cases behind the curve (patients, unless groups may change back). Where weights are fractions these count
+            rows, and ``weight_at_risk, weight_event`` hold the weighted numbers. The standard error is on the scale of
+            S(t); limits are NaN where S(t) is 0 or, unless plain or log, 1.
         """
         scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
-        frame = pd.concat([self._one_tidy(curve) for curve in self.curves], ignore_index=True)
-        frame["time"] = frame["time"] * scale
+        limits = [self._limits(curve) for curve in self.curves]
+        size = [len(curve.time) for curve in self.curves]
+        columns: dict[str, Any] = {
+            "label": self.outcome.label,
+            "strata": np.repeat(np.array([curve.strata for curve in self.curves], object), size),
+            "time": np.concatenate([curve.time for curve in self.curves]) * scale,
+            **{name: self._counts(name) for name in ("n_risk", "n_event", "n_censor")},
+            **{name: self._numbers(name) for name in ("estimate", "std_error")},
+            "conf_low": np.concatenate([low for low, _ in limits]),
+            "conf_high": np.concatenate([high for _, high in limits]),
+            "n": whole_numbers(np.repeat([curve.exit_counts[-1] for curve in self.curves], size)),
+        }
+        if any(curve.weight_at_risk is not curve.n_risk for curve in self.curves):
+            columns |= {name: self._numbers(name) for name in ("weight_at_risk", "weight_event")}
+        frame = pd.DataFrame(columns)  # in the contract's order already: order_columns would copy a million rows
         frame.attrs = {"time_unit": unit or self.outcome.time_unit, "time_zero": self.outcome.time_zero}
-        return order_columns(frame)
+        return frame
 
     def at(self, times: Sequence[float]) -> pd.DataFrame:
         """Return survival and cumulative hazard at given times, in the outcome's unit.
@@ -75,21 +90,23 @@ class KaplanMeier:
         Returns
         -------
         frame : one row per group × time; ``n_risk`` when someone next leaves, at the time or later (as R's
-            ``summary.survfit``; ``n_at_risk`` counts at the time itself, fewer under late entry), cumulative
-            ``n_event``, ``estimate`` to ``conf_high`` as in ``tidy``, Nelson-Aalen ``cumulative_hazard`` and its
-            ``cumulative_hazard_se``. After the last observed time nothing is known and the estimates are NaN, unless
-            S(t) has reached 0.
+            ``summary.survfit``; ``n_at_risk`` counts at the time itself, fewer under late entry), with
+            ``weight_at_risk`` beside it where weights are fractions; cumulative ``n_event``, ``estimate`` to
+            ``conf_high`` as in ``tidy``, Nelson-Aalen ``cumulative_hazard`` and its ``cumulative_hazard_se``. After
+            the last observed time nothing is known and the estimates are NaN, unless S(t) has reached 0.
         """
         when = np.asarray(times, float)
         frames = []
         for curve in self.curves:
             steps = read_steps(curve, when)
-            low, high = confidence_limits(steps["estimate"], steps["greenwood"], self.conf_level, self.conf_type)
+            low, high = confidence_limits(steps["estimate"], steps["log_variance"], self.conf_level, self.conf_type)
             untouched = when < curve.time[0]
             steps |= {"conf_low": np.where(untouched, 1.0, low), "conf_high": np.where(untouched, 1.0, high)}
-            del steps["greenwood"]
+            del steps["log_variance"]
             leaving = np.searchsorted(curve.time, when)
             steps["n_risk"] = np.concatenate([curve.n_risk, [0.0]])[leaving]
+            if curve.weight_at_risk is not curve.n_risk:
+                steps["weight_at_risk"] = np.concatenate([curve.weight_at_risk, [0.0]])[leaving]
             frames.append(pd.DataFrame({"label": self.outcome.label, "strata": curve.strata, "time": when, **steps}))
         return order_columns(pd.concat(frames, ignore_index=True))
 
@@ -142,6 +159,8 @@ class KaplanMeier:
             "time_unit": self.outcome.time_unit,
             "conf_level": self.conf_level,
             "conf_type": self.conf_type,
+            "variance": self.variance,
+            "cluster": self.cluster,
             "alive_at": self.alive_at,
             "n_half_day": self.outcome.n_half_day,
             "not_estimable": None,
@@ -151,7 +170,7 @@ class KaplanMeier:
         """Sentences for a caption."""
         parts = [
             f"{self.outcome.label}: Kaplan-Meier estimate, pointwise {self.conf_level:.0%} limits "
-            f"({self.conf_type} scale); time since {self.outcome.time_zero}."
+            f"({self.conf_type} scale{self._how_robust()}); time since {self.outcome.time_zero}."
         ]
         if self.alive_at:
             parts.append(
@@ -171,16 +190,17 @@ class KaplanMeier:
         unit: TimeUnit = "years" if self.outcome.time_unit == "days" else self.outcome.time_unit
         return draw_survival(self.tidy(unit=unit), ax=ax, unit_label=unit)
 
-    def _limits(self, curve: Curve) -> tuple[Any, Any]:
-        return confidence_limits(curve.estimate, curve.greenwood, self.conf_level, self.conf_type)
+    def _how_robust(self) -> str:
+        return "" if self.variance == "greenwood" else f", {VARIANCES[self.variance]}"
 
-    def _one_tidy(self, curve: Curve) -> pd.DataFrame:
-        low, high = self._limits(curve)
-        return pd.DataFrame({
-            "label": self.outcome.label, "strata": curve.strata, "time": curve.time, "n_risk": curve.n_risk,
-            "n_event": curve.n_event, "n_censor": curve.n_censor, "estimate": curve.estimate,
-            "std_error": curve.std_error, "conf_low": low, "conf_high": high, "n": curve.exit_counts[-1],
-        })  # fmt: skip
+    def _limits(self, curve: Curve) -> tuple[Vector, Vector]:
+        return confidence_limits(curve.estimate, curve.log_variance, self.conf_level, self.conf_type)
+
+    def _numbers(self, name: str) -> Vector:
+        return np.concatenate([getattr(curve, name) for curve in self.curves])
+
+    def _counts(self, name: str) -> pd.api.extensions.ExtensionArray:
+        return whole_numbers(self._numbers(name))
 
 
 def estimate_survival(
@@ -190,24 +210,28 @@ def estimate_survival(
     conf_level: float = 0.95,
     conf_type: ConfType = "log-log",
     from_day: float | None = None,
+    variance: Variance | None = None,
+    cluster: str | None = None,
 ) -> KaplanMeier:
     """Estimate S(t) for right-censored, possibly late-entry, follow-up.
 
-    At risk at t are spells with entry < t <= exit; variance by Greenwood; any event of the outcome counts. Weights are
-    case counts.
+    At risk at t are spells with entry < t <= exit; any event of the outcome counts.
 
     Parameters
     ----------
-    outcome : spells (entry, exit]
+    outcome : spells (entry, exit]; weights that are all whole numbers are case counts, others case weights
     by : groups known at entry (guarded), a covariate, or None
     from_day : estimate S(t | event-free at ``from_day``), in the outcome's unit. None: 0, except where entry is late
         and an event falls where fewer than 5 were at risk early; then the first time from which 5 are at risk in
         every group, stated in ``glance()`` and ``describe()``
+    variance : None for Greenwood's where weights are case counts and no cluster is named, else the infinitesimal
+        jackknife, which holds for any weights
+    cluster : ``patient_id`` or a covariate: rows that belong together; with the jackknife, None is ``patient_id``
 
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : no TimeToEvent, no rows, weights that are not case counts, nobody followed after ``from_day``
+    OutcomeError : no TimeToEvent, no rows, nobody followed after ``from_day``, a cluster with Greenwood's variance
 
     Notes
     -----
@@ -223,15 +247,22 @@ def estimate_survival(
     """
     require_time_to_event(outcome)
     refuse_no_level(conf_level)
-    refuse_reversible(outcome.design, by)
-    _refuse_unusable(outcome)
-    frame = join_groups(outcome, by)
-    frame = frame.assign(weight=outcome.weight, is_event=outcome.event)
-    frame = frame[frame["weight"] > 0]
-    parts = {str(level): rows for level, rows in frame.groupby(GROUP, observed=True, sort=True)}
-    start = _common_start(list(parts.values())) if from_day is None else float(from_day)
-    curves = tuple(_curve(strata, rows, start) for strata, rows in parts.items())
-    return KaplanMeier(outcome, curves, name_groups(by), conf_level, conf_type, start)
+    refuse_nobody(outcome)
+    fractions = has_fractions(outcome)
+    if variance == "greenwood" and cluster:
+        raise OutcomeError(
+            f"Greenwood's variance is asked for with clusters of {cluster!r}",
+            "It takes every row for a patient of its own",
+            "Leave variance out, or write variance='infinitesimal jackknife'",
+        )
+    variance = variance or ("infinitesimal jackknife" if fractions or cluster else "greenwood")
+    rows = read_rows(outcome, by)
+    if variance != "greenwood":
+        cluster = cluster or PATIENT
+        codes = number_clusters(outcome, cluster)
+        rows = replace(rows, cluster=codes[outcome.weight > 0])
+    curves, start = estimate_group_curves(rows, from_day, LEAST_AT_RISK, count_rows=fractions)
+    return KaplanMeier(outcome, curves, name_groups(by), conf_level, conf_type, start, variance, cluster)
 
 
 def estimate_follow_up(
@@ -249,55 +280,14 @@ def estimate_follow_up(
     return estimate_survival(swapped, by=by, conf_level=conf_level, conf_type=conf_type)
 
 
+def whole_numbers(values: Vector) -> pd.api.extensions.ExtensionArray:
+    """Return counts as nullable integers, without the search for fractions that pandas would make."""
+    return pd.array(np.rint(values).astype(np.int64), dtype="Int64")
+
+
 def name_groups(by: Groups | str | None) -> str:
     """Return what the groups speak of."""
     return by.name if isinstance(by, Groups) else (by or "")
-
-
-def _curve(strata: str, rows: pd.DataFrame, start: float) -> Curve:
-    rows = rows[rows["exit"] > start]
-    if rows.empty:
-        raise OutcomeError(
-            f"Nobody in group {strata!r} is followed after {start:g}", "A curve needs someone at risk",
-            "Choose an earlier from_day, or leave the group out by name",
-        )  # fmt: skip
-    entry = np.maximum(rows["entry"].to_numpy(float), start)
-    return estimate_curve(
-        EVERYONE if strata == EVERYONE else strata, entry, rows["exit"].to_numpy(float),
-        rows["is_event"].to_numpy(bool), rows["weight"].to_numpy(float), start,
-    )  # fmt: skip
-
-
-def _common_start(parts: list[pd.DataFrame]) -> float:
-    starts = [
-        first_day_with_at_risk(
-            rows["entry"].to_numpy(float), rows["exit"].to_numpy(float), rows["is_event"].to_numpy(bool),
-            rows["weight"].to_numpy(float), LEAST_AT_RISK,
-        )
-        for rows in parts
-    ]  # fmt: skip
-    return max(starts)
-
-
-def _refuse_unusable(outcome: TimeToEvent) -> None:
-    if not len(outcome.frame) or not outcome.weight.sum():
-        raise OutcomeError(
-            f"{outcome.label!r} has no rows{_commonest_reason(outcome.exclusions)}", "A curve needs someone at risk",
-            "Check the exclusions",
-        )  # fmt: skip
-    broken = int(np.sum(outcome.weight != np.round(outcome.weight)))
-    if broken:
-        raise OutcomeError(
-            f"{broken} of {len(outcome.frame)} weights are not whole numbers", "Weights of a curve are case counts",
-            "Inverse-probability weights need an estimator with a robust variance",
-        )  # fmt: skip
-
-
-def _commonest_reason(exclusions: pd.DataFrame) -> str:
-    if exclusions.empty:
-        return ""
-    commonest = exclusions.sort_values("n", ascending=False, kind="stable").iloc[0]
-    return f": all were left out, most often because: {commonest['reason']} ({commonest['n']})"
 
 
 def in_quarters(time: float, unit: str) -> str:

@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, declared_column, join_groups, require_time_to_event
+from aih_outcomes.models.guard import GROUP, join_groups
 from aih_outcomes.models.result import order_columns
-from aih_outcomes.models.survival.curves.curve import count_below, cumulate
+from aih_outcomes.models.survival.curves.arrays import Rows, number_strata, read_rows, refuse_fractions
+from aih_outcomes.models.survival.curves.curve import count_below, count_exits, cumulate
 from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival, name_groups
-from aih_outcomes.models.survival.designs.design import caution, name_design, refuse_reversible
+from aih_outcomes.models.survival.designs.design import caution, name_design
 from aih_outcomes.outcomes import Groups, TimeToEvent, Vector
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class LogRank:
 
     Attributes
     ----------
-    levels : (k,) the groups; ``n`` (k,) patients
+    levels : (k,) the groups
     observed, expected : (k,) weighted events, seen and expected if the groups were alike
     variance : (k, k) of observed − expected
     rho, gamma : weights S(t−)^rho (1 − S(t−))^gamma; 0, 0 is the log-rank test, 1, 0 Peto-Peto's
@@ -39,7 +39,6 @@ class LogRank:
     outcome: TimeToEvent
     by: Groups | str
     levels: tuple[str, ...]
-    n: Vector
     observed: Vector
     expected: Vector
     variance: Matrix
@@ -49,6 +48,12 @@ class LogRank:
     df: int
     p_value: float
     not_estimable: str | None
+
+    @property
+    def n(self) -> Vector:
+        """(k,) patients in each group."""
+        patients = join_groups(self.outcome, self.by).groupby(GROUP, observed=False)["patient_id"].nunique()
+        return np.asarray(patients.reindex(list(self.levels)).to_numpy(float), float)
 
     def tidy(self) -> pd.DataFrame:
         """One row per group: ``label, strata, n_event, statistic, df, p_value, n, observed, expected``.
@@ -77,7 +82,8 @@ class LogRank:
             return f"Log-rank test of {self.outcome.label} not estimable: {self.not_estimable}."
         name = "Log-rank" if (self.rho, self.gamma) == (0, 0) else f"Fleming-Harrington ({self.rho:g}, {self.gamma:g})"
         text = (
-            f"{name} test of {self.outcome.label}: χ² = {self.statistic:.2f}, df = {self.df}, p = {self.p_value:.3g}."
+            f"{name} test of {self.outcome.label}: χ² = {self.statistic:.2f}, df = {self.df}, "
+            f"{p_in_words(self.p_value)}."
         )
         return f"{text} {caution(self.outcome.design)}".strip()
 
@@ -101,71 +107,74 @@ def compare_survival(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : an undeclared covariate, rows without a stratum
+    OutcomeError : an undeclared covariate, rows without a stratum, weights that are no case counts
 
     Notes
     -----
     Mantel, Cancer Chemother Rep 1966;50:163; Fleming & Harrington, Commun Stat 1981;10:763; same as R's ``survdiff``.
     """
-    require_time_to_event(outcome)
-    refuse_reversible(outcome.design, by)
-    frame = join_groups(outcome, by)
-    levels = tuple(str(level) for level in frame[GROUP].cat.categories)
-    stratum = np.zeros(len(frame), np.int64) if strata is None else _numbered(outcome, strata)
-    k = len(levels)
-    observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
-    codes, weight = frame[GROUP].cat.codes.to_numpy(np.int64), outcome.weight
-    for value in np.unique(stratum):
-        rows = stratum == value
-        parts = _one_stratum(
-            outcome.entry[rows], outcome.exit[rows], outcome.event[rows], weight[rows], codes[rows], k, rho, gamma
-        )
-        observed, expected, variance = observed + parts[0], expected + parts[1], variance + parts[2]
+    rows = read_rows(outcome, by)
+    refuse_fractions(outcome, "Fit a weighted Cox model: fit_cox(..., cluster='patient_id') has a robust test")
+    stratum = None if strata is None else number_strata(outcome, strata)[outcome.weight > 0]
+    observed, expected, variance = sum_log_rank(rows, stratum, rho=rho, gamma=gamma)
+    statistic, df, reason = quadratic_form(observed, expected, variance)
+    p_value = float(chi2.sf(statistic, max(df, 1)))
+    return LogRank(outcome, by, rows.levels, observed, expected, variance, rho, gamma, statistic, df, p_value, reason)
+
+
+def p_in_words(p_value: float) -> str:
+    """Write a p-value with three digits, never as 0.
+
+    Examples
+    --------
+    >>> p_in_words(0.03087), p_in_words(1e-20)
+    ('p = 0.0309', 'p < 0.001')
+    """
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3g}"
+
+
+def quadratic_form(observed: Vector, expected: Vector, variance: Matrix) -> tuple[float, int, str | None]:
+    """Return χ², its degrees of freedom, and why there is none, if so."""
     compared = np.flatnonzero(expected > 0)[1:]  # the last difference follows from the others
-    reason = "only one group" if k < 2 else ("no events" if not observed.sum() else None)
+    reason = "only one group" if len(observed) < 2 else ("no events" if not observed.sum() else None)
     if reason is None and (not len(compared) or not np.diag(variance)[compared].all()):
         reason = "no time at which two groups are at risk and an event falls"
+    if reason:
+        return float("nan"), len(compared), reason
     difference, spread = (observed - expected)[compared], variance[np.ix_(compared, compared)]
-    statistic = float("nan") if reason else float(difference @ np.linalg.solve(spread, difference))
-    n = frame.groupby(GROUP, observed=False)["patient_id"].nunique().reindex(list(levels)).to_numpy(float).astype(float)
-    p_value = float(chi2.sf(statistic, max(len(compared), 1)))
-    return LogRank(
-        outcome, by, levels, n, observed, expected, variance, rho, gamma, statistic, len(compared), p_value, reason
-    )
+    return float(difference @ np.linalg.solve(spread, difference)), len(compared), None
 
 
-def _numbered(outcome: TimeToEvent, strata: str) -> NDArray[np.int64]:
-    codes = np.asarray(pd.factorize(declared_column(outcome, strata))[0], np.int64)
-    missing = int(np.sum(codes < 0))
-    if missing:
-        raise OutcomeError(
-            f"{missing} of {len(codes)} rows of {outcome.label!r} have no value in {strata!r}",
-            "A stratified test compares within known strata",
-            "Exclude these rows by name, or give them a stratum of their own",
-        )
-    return codes
-
-
-def _one_stratum(
-    entry: Vector,
-    exit: Vector,
-    event: NDArray[np.bool_],
-    weight: Vector,
-    codes: NDArray[np.int64],
-    k: int,
-    rho: float,
-    gamma: float,
+def sum_log_rank(
+    rows: Rows, stratum: NDArray[np.int64] | None, *, rho: float = 0.0, gamma: float = 0.0
 ) -> tuple[Vector, Vector, Matrix]:
+    """Return observed and expected (k,) and the variance (k, k) of their difference, summed over strata.
+
+    Parameters
+    ----------
+    rows : spells with the codes of their groups; ``stratum`` (n,) codes, None for one stratum
+    """
+    if stratum is None:
+        return _one_stratum(rows, rho, gamma)
+    k = len(rows.levels)
+    observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
+    for value in np.unique(stratum):
+        parts = _one_stratum(rows.select(stratum == value), rho, gamma)
+        observed, expected, variance = observed + parts[0], expected + parts[1], variance + parts[2]
+    return observed, expected, variance
+
+
+def pooled_weights(d: Vector, n: Vector, rho: float, gamma: float) -> Vector:
+    """Return Fleming & Harrington's weights (n_times,) from events and numbers at risk of all groups together."""
+    survival = np.concatenate([[1.0], np.cumprod(1 - d / n)[:-1]]) if len(d) else np.empty(0)
+    return np.asarray(survival**rho * (1 - survival) ** gamma, float)
+
+
+def _one_stratum(rows: Rows, rho: float, gamma: float) -> tuple[Vector, Vector, Matrix]:
     """Return observed and expected (k,) and their variance (k, k) from the hypergeometric law at each event time."""
-    time, where = np.unique(exit[event], return_inverse=True)
-    dead = np.zeros((len(time), k))
-    np.add.at(dead, (where, codes[event]), weight[event])
-    at_risk = np.column_stack(
-        [_at_risk(entry[codes == j], exit[codes == j], weight[codes == j], time) for j in range(k)]
-    )
+    dead, at_risk = _tables(rows)
     d, n = dead.sum(axis=1), at_risk.sum(axis=1)
-    survival = np.concatenate([[1.0], np.cumprod(1 - d / n)[:-1]]) if len(time) else np.empty(0)
-    w = survival**rho * (1 - survival) ** gamma
+    w = pooled_weights(d, n, rho, gamma)
     share = at_risk / n[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = w**2 * d * np.where(n > 1, (n - d) / (n - 1), 0.0)
@@ -173,5 +182,18 @@ def _one_stratum(
     return w @ dead, w @ (share * d[:, None]), variance
 
 
-def _at_risk(entry: Vector, exit: Vector, weight: Vector, time: Vector) -> Vector:
-    return count_below(*cumulate(entry, weight), time) - count_below(*cumulate(exit, weight), time)
+def _tables(rows: Rows) -> tuple[Matrix, Matrix]:
+    """Return events and numbers at risk (n_event_times, k) at the distinct times of events."""
+    parts = rows.by_group()
+    exits = {level: count_exits(part.exit, part.event, part.weight) for level, part in parts.items()}
+    time = np.unique(np.concatenate([table.time[table.event > 0] for table in exits.values()] or [np.empty(0)]))
+    dead, at_risk = np.zeros((len(time), len(rows.levels))), np.zeros((len(time), len(rows.levels)))
+    for place, level in enumerate(rows.levels):
+        if level not in exits:
+            continue
+        table, happened = exits[level], exits[level].event > 0
+        dead[np.searchsorted(time, table.time[happened]), place] = table.event[happened]
+        entries, counts = cumulate(parts[level].entry, parts[level].weight)
+        gone = np.concatenate([table.left, table.left[-1:] + table.leaving[-1:]])
+        at_risk[:, place] = count_below(entries, counts, time) - count_below(table.time, gone, time)
+    return dead, at_risk

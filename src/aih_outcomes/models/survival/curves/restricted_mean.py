@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curves.curve import Curve, read_steps
+from aih_outcomes.models.survival.curves.jackknife import restricted_mean_variance
 from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK, KaplanMeier, estimate_survival, in_quarters
 from aih_outcomes.models.survival.designs.design import caution, name_design
 from aih_outcomes.outcomes import Groups, TimeToEvent
@@ -98,8 +99,8 @@ def compare_restricted_means(
     Notes
     -----
     Royston & Parmar, BMC Med Res Methodol 2013;13:152; Uno et al., J Clin Oncol 2014;32:2380. The standard error is
-    Greenwood's (R ``survfit``, ``survRM2``). Under late entry with few at risk early the mean runs from the time
-    stated in ``glance()['alive_at']``.
+    Greenwood's (R ``survfit``, ``survRM2``); with weights that are fractions, the infinitesimal jackknife's. Under late
+    entry with few at risk early the mean runs from the time stated in ``glance()['alive_at']``.
     """
     reach = _reach(outcome, by, horizon, conf_level)
     curves, limit = reach.curves, reach.horizon
@@ -125,8 +126,8 @@ def compare_survival_at(
 ) -> HorizonComparison:
     """Compare the risk of the event by a horizon: one minus survival, and differences of it.
 
-    Parameters, errors and the rule for the horizon as in ``compare_restricted_means``. Variance by Greenwood; the
-    interval of a difference is on its own scale.
+    Parameters, errors and the rule for the horizon as in ``compare_restricted_means``. The variance is that of the
+    curves; the interval of a difference is on its own scale. Several days at once: ``compare_milestones``.
     """
     reach = _reach(outcome, by, horizon, conf_level)
     curves = reach.curves
@@ -145,12 +146,19 @@ def compare_survival_at(
 
 
 def restricted_mean(curve: Curve, horizon: float) -> tuple[float, float]:
-    """Return the area under S(t) from the curve's start to ``horizon``, and its Greenwood standard error."""
+    """Return the area under S(t) from the curve's start to ``horizon``, and its standard error.
+
+    Greenwood's, or the infinitesimal jackknife's where the curve's own is.
+    """
     inside = curve.time < horizon
     edges = np.concatenate([[curve.start], curve.time[inside], [horizon]])
     areas = np.diff(edges) * np.concatenate([[1.0], curve.estimate[inside]])
     left = areas.sum() - np.cumsum(areas)[:-1]  # area still to come after each time
-    n, d = curve.n_risk[inside], curve.n_event[inside]
+    n, d = curve.weight_at_risk[inside], curve.weight_event[inside]
+    if curve.spells is not None:
+        to_come = np.concatenate([left, np.zeros(len(curve.time) - len(left))])
+        variance = restricted_mean_variance(curve.spells, curve.weight_at_risk, curve.weight_event, to_come)
+        return float(areas.sum()), float(np.sqrt(variance))
     jump = np.divide(d, n * (n - d), out=np.zeros_like(d), where=n > d)
     return float(areas.sum()), float(np.sqrt(np.sum(left**2 * jump)))
 
