@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from numpy.typing import NDArray
+from scipy.stats import chi2, norm
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.kernel import RiskSets, information_matrix, score_vector, sum_risk_sets
+from aih_outcomes.models.survival.cox.residuals import schoenfeld
 from aih_outcomes.models.survival.cox.result import CoxFit
 from aih_outcomes.models.survival.curves.curve import estimate_curve
 from aih_outcomes.outcomes import CENSORED, Vector
@@ -20,8 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Transform = Literal["km", "rank", "identity", "log"]
+Matrix = NDArray[np.float64]
 
 GLOBAL = "GLOBAL"
+RESIDUAL_COLUMNS = ["time", "transformed", "estimate"]
+SMOOTH_COLUMNS = ["term", "time", "n_event", "estimate", "std_error", "conf_low", "conf_high", "transformed"]
+SMOOTH_POINTS = 40  # as R's plot.cox.zph, whose natural spline has 4 degrees of freedom, 2 of them inner knots
+INNER_KNOTS = (1 / 3, 2 / 3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,18 +62,75 @@ class ProportionalHazards:
             f"df = {facts['df']}, p = {facts['p_value']:.3g}."
         )
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Refuse politely: a test has no figure of its own.
+    def residuals(self) -> pd.DataFrame:
+        """One row per term and event: patients' own values, never for a report.
+
+        Returns
+        -------
+        frame : ``term, time, transformed, estimate``: scaled Schoenfeld residuals plus the coefficient, whose mean at
+            a time is about the coefficient then; NaN where a term does not vary in the event's stratum. The columns of
+            one category are taken together, as a multiple of their fitted effect (R's ``cox.zph``).
+        """
+        blank = {"term": pd.Series(dtype=object), **{name: pd.Series(dtype=float) for name in RESIDUAL_COLUMNS}}
+        if self.not_estimable or self.fit.sets is None:
+            return pd.DataFrame(blank)
+        sets, (scaled, _) = self.fit.sets, _scaled_residuals(self.fit, self.fit.sets)
+        g = _function_of_time(self.fit, sets, self.transform)[sets.event_time]
+        names = list(_columns_of(self.fit))
+        return pd.DataFrame({
+            "term": np.repeat(names, len(scaled)), "time": np.tile(sets.time[sets.event_time], len(names)),
+            "transformed": np.tile(g, len(names)), "estimate": scaled.T.ravel(),
+        })  # fmt: skip
+
+    def smooth(self) -> pd.DataFrame:
+        """One row per term and point: the coefficient as it changes with time, with its band.
+
+        Returns
+        -------
+        frame : ``label, term, time, n_event`` (events behind the term), ``estimate, std_error, conf_low, conf_high,
+            transformed``: a natural spline with 4
+            degrees of freedom through the scaled residuals, at 40 points evenly spaced on the transformed scale. NaN
+            where a term has events at fewer than 4 distinct times; no rows where there is no test.
+
+        Notes
+        -----
+        R's ``plot.cox.zph``, whose band is ± 2 standard errors: this one is at the fit's level of confidence.
+        """
+        points = self.residuals()
+        if not len(points) or self.fit.sets is None:
+            return order_columns(pd.DataFrame(columns=["label", *SMOOTH_COLUMNS]))
+        _, variance = _scaled_residuals(self.fit, self.fit.sets)
+        frames = [
+            _smooth_one(points[points["term"] == term], self.transform, variance[i, i], self.fit.conf_level)
+            for i, term in enumerate(_columns_of(self.fit))
+        ]
+        frame = order_columns(pd.concat(frames, ignore_index=True).assign(label=self.fit.outcome.label))
+        frame.attrs = {"time_unit": self.fit.outcome.time_unit, "time_zero": self.fit.outcome.time_zero}
+        return frame
+
+    def plot(self, ax: Axes | None = None, *, term: str | None = None) -> Axes:
+        """Draw one coefficient over time for the analyst's screen.
+
+        Parameters
+        ----------
+        term : which; None for the one with the largest statistic per degree of freedom
 
         Raises
         ------
-        OutcomeError
+        OutcomeError : no such term
         """
-        raise OutcomeError(
-            "A test of proportional hazards has no figure",
-            "Curves show how a ratio changes",
-            "Plot the survival curves",
-        )
+        from aih_outcomes.figures.residuals import draw_coefficient
+
+        tests = self.table[self.table["term"] != GLOBAL]
+        if term is None:
+            worst = (tests["statistic"] / tests["df"]).fillna(-1.0).to_numpy(float)
+            term = str(tests["term"].iloc[int(np.argmax(worst))])
+        if term not in set(tests["term"]):
+            raise OutcomeError(
+                f"{term!r} is no term of the model", f"Terms are {', '.join(tests['term'])}", "Name one of them"
+            )
+        smooth, points = (frame[frame["term"] == term] for frame in (self.smooth(), self.residuals()))
+        return draw_coefficient(smooth, residuals=points, ax=ax, unit_label=self.fit.outcome.time_unit)
 
 
 def check_proportional_hazards(fit: CoxFit, *, transform: Transform = "km") -> ProportionalHazards:
@@ -86,10 +150,8 @@ def check_proportional_hazards(fit: CoxFit, *, transform: Transform = "km") -> P
     The score test of R survival 3.0 and later (``cox.zph``), not the older approximation with an averaged variance;
     Grambsch & Therneau, Biometrika 1994;81:515.
     """
-    terms = fit.design.terms
-    variables = list(dict.fromkeys(term.variable for term in terms))
-    columns = {variable: [i for i, term in enumerate(terms) if term.variable == variable] for variable in variables}
-    columns[GLOBAL] = list(range(len(terms)))
+    columns = _columns_of(fit)
+    columns[GLOBAL] = list(range(len(fit.design.terms)))
     reason = fit.not_estimable or _why_no_test(fit, transform)
     if reason or fit.sets is None or fit.optimum is None:
         statistics = [float("nan")] * len(columns)
@@ -102,6 +164,8 @@ def check_proportional_hazards(fit: CoxFit, *, transform: Transform = "km") -> P
 
 
 def _why_no_test(fit: CoxFit, transform: Transform) -> str | None:
+    if fit.penalty is not None:
+        return "the test is one of fits without a penalty"
     times = fit.sets.time if fit.sets is not None else np.empty(0)
     if len(np.unique(times)) < 2:
         return "all events at one time"
@@ -144,3 +208,89 @@ def _function_of_time(fit: CoxFit, sets: RiskSets, transform: Transform) -> Vect
     curve = estimate_curve("all", fit.frame["entry"].to_numpy(float), exit, event, np.ones(len(exit)))
     before = np.searchsorted(curve.time, sets.time, side="left")
     return 1 - np.concatenate([[1.0], curve.estimate])[before]
+
+
+def _columns_of(fit: CoxFit) -> dict[str, list[int]]:
+    """Return the columns of each variable."""
+    terms = fit.design.terms
+    variables = dict.fromkeys(term.variable for term in terms)
+    return {variable: [i for i, term in enumerate(terms) if term.variable == variable] for variable in variables}
+
+
+def _scaled_residuals(fit: CoxFit, sets: RiskSets) -> tuple[Matrix, Matrix]:
+    """(n_events, n_variables) scaled residuals plus the coefficient, and the variance of one (n_variables, same).
+
+    Scaled by the average information of one event, over the strata in which a variable varies (R's ``cox.zph``).
+    """
+    X, beta = fit.design.X, fit.coefficients
+    sums = sum_risk_sets(X, beta, sets)
+    stratum = _stratum_of_events(fit, sets)
+    used = np.asarray(_varies(X, fit)[stratum], bool)
+    shared = used.T.astype(float) @ used
+    mean = information_matrix(X, sums, sets, np.ones(sets.n_times)) / np.where(shared == 0, 1.0, shared)
+    columns = list(_columns_of(fit).values())
+    together = np.zeros((len(beta), len(columns)))
+    for i, own in enumerate(columns):
+        together[own, i] = 1.0 if len(own) == 1 else beta[own]
+        used[:, own] = np.any(used[:, own], axis=1, keepdims=True)
+    varies = used[:, [own[0] for own in columns]]
+    mean = together.T @ mean @ together
+    raw = schoenfeld(X, sums, sets) @ together
+    scaled = np.full(raw.shape, np.nan)
+    for pattern in np.unique(varies, axis=0):
+        rows, some = np.flatnonzero((varies == pattern).all(axis=1)), np.flatnonzero(pattern)
+        if len(some):
+            scaled[np.ix_(rows, some)] = np.linalg.solve(mean[np.ix_(some, some)], raw[np.ix_(rows, some)].T).T
+    return scaled + [beta[own[0]] if len(own) == 1 else 1.0 for own in columns], np.asarray(np.linalg.inv(mean))
+
+
+def _stratum_of_events(fit: CoxFit, sets: RiskSets) -> NDArray[np.int64]:
+    """(n_events,) number of each event's stratum."""
+    return _strata(fit)[sets.event_rows]
+
+
+def _strata(fit: CoxFit) -> NDArray[np.int64]:
+    if fit.strata is None:
+        return np.zeros(len(fit.frame), np.int64)
+    return np.asarray(pd.factorize(fit.frame[fit.strata], sort=True)[0], np.int64)
+
+
+def _varies(X: Matrix, fit: CoxFit) -> NDArray[np.bool_]:
+    """(n_strata, p) whether a column takes more than one value in a stratum."""
+    strata = _strata(fit)
+    return np.array([np.ptp(X[strata == level], axis=0) > 0 for level in range(strata.max() + 1)])
+
+
+def _smooth_one(points: pd.DataFrame, transform: Transform, variance: float, conf_level: float) -> pd.DataFrame:
+    """Fit the spline of one term; ``variance`` is that of one residual."""
+    x, time = points["transformed"].to_numpy(float), points["time"].to_numpy(float)
+    y, known = points["estimate"].to_numpy(float), points["estimate"].notna().to_numpy(bool)
+    at = np.linspace(x.min(), x.max(), SMOOTH_POINTS)
+    order = np.argsort(x, kind="stable")
+    back = np.exp(at) if transform == "log" else np.interp(at, x[order], time[order])
+    estimate = std_error = np.full(SMOOTH_POINTS, np.nan)
+    if len(np.unique(x[known])) > len(INNER_KNOTS) + 1:
+        basis = _natural_spline(np.concatenate([at, x]))
+        Q, R = np.linalg.qr(basis[SMOOTH_POINTS:][known])
+        reach = np.linalg.solve(R.T, basis[:SMOOTH_POINTS].T).T
+        estimate, std_error = reach @ (Q.T @ y[known]), np.sqrt(variance * np.sum(reach**2, axis=1))
+    z = norm.ppf((1 + conf_level) / 2)
+    return pd.DataFrame({
+        "term": points["term"].iloc[0], "time": back, "n_event": int(known.sum()), "estimate": estimate,
+        "std_error": std_error, "conf_low": estimate - z * std_error, "conf_high": estimate + z * std_error,
+        "transformed": at,
+    })  # fmt: skip
+
+
+def _natural_spline(x: Vector) -> Matrix:
+    """(n, 4) basis of cubic splines that end straight: 1, x and one column per inner knot (thirds of x).
+
+    Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, 5.2.1, on x scaled to [0, 1].
+    """
+    u = (x - x.min()) / np.ptp(x)
+    knots = np.concatenate([[0.0], np.quantile(u, INNER_KNOTS), [1.0]])
+
+    def bend(knot: float) -> Vector:
+        return np.asarray((np.maximum(u - knot, 0) ** 3 - np.maximum(u - knots[-1], 0) ** 3) / (knots[-1] - knot))
+
+    return np.column_stack([np.ones_like(u), u, *(bend(knot) - bend(knots[-2]) for knot in knots[:-2])])
