@@ -14,6 +14,7 @@ from aih_outcomes.outcomes.checks import (
 )
 from aih_outcomes.outcomes.groups import Groups
 from aih_outcomes.outcomes.histories import IntervalTime, StateHistory
+from aih_outcomes.outcomes.recurrent_events import RecurrentEvents
 from aih_outcomes.outcomes.repeated_measures import RepeatedMeasures
 from aih_outcomes.outcomes.time_to_event import TimeToEvent
 
@@ -24,6 +25,7 @@ __all__ = [
     "UNDETERMINED",
     "Groups",
     "IntervalTime",
+    "RecurrentEvents",
     "RepeatedMeasures",
     "StateHistory",
     "TimeToEvent",

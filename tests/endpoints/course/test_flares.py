@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from aih_outcomes.endpoints.course.flares import derive_flares
+from aih_outcomes.endpoints.response.response import derive_response
 from aih_outcomes.endpoints.rules import Worsening
 from aih_outcomes.errors import PlanError
+from aih_outcomes.models.survival.recurrent.fit import fit_recurrent
+from aih_outcomes.models.survival.recurrent.mean_cumulative import estimate_mean_cumulative
 from tests.endpoints.courses import followed, visits
 from tests.endpoints.tables import iaihg, same
+from tests.endpoints.test_nothing import COHORTS
 
 ONCE = Worsening(term="Flare", above_xuln={"alt": 2.0}, treatment="on")
 ANY = ONCE.model_copy(update={"treatment": "any"})
@@ -177,3 +181,96 @@ def test_without_anyone_at_risk_there_is_no_rate() -> None:
 def test_criteria_without_a_rule_of_flares_refuse() -> None:
     with pytest.raises(PlanError, match="no rule of flares"):
         derive_flares(followed(visits("A 90"), definition=iaihg().model_copy(update={"flare": None})))
+
+
+def observed(labs: str, **others: str):
+    outcome = derive_flares(followed(labs, **others), rule=ONCE).to_recurrent_events()
+    return outcome, outcome.frame
+
+
+def test_statistics_rules_12_and_14_observed_watched_and_at_risk_are_three_things() -> None:
+    """After the last look on day 600 only life is known: no flare could have been seen, and none is assumed absent."""
+    outcome, frame = observed(visits("A 90", "A 200 alt=5", "A 250 alt=4", "A 300", "A 400 alt=5", "A 500", "A 600"))
+    same(frame, """
+        patient entry exit event at_risk watched
+        A 0 90 censored False True
+        A 90 200 Flare True True
+        A 200 300 censored False True
+        A 300 400 Flare True True
+        A 400 500 censored False True
+        A 500 600 censored True True
+        A 600 2000 censored False False
+    """)  # fmt: skip
+    assert outcome.time_zero == "first dose of induction steroid"
+    assert outcome.event.sum() == 2
+
+
+def test_death_and_transplant_end_the_story_and_come_after_a_flare_of_their_day() -> None:
+    labs = visits("dies 90", "dies 200 alt=5", "flares 90", "flares 300 alt=5", "grafted 90", "grafted 400")
+    events = "patient day kind\ndies 700 death\nflares 300 death\ngrafted 500 transplant\ngrafted 800 death"
+    outcome, frame = observed(labs, events=events)
+    same(frame, """
+        patient  entry  exit  event  at_risk  watched
+        dies  0  90  censored  False  True
+        dies  90  200  Flare  True  True
+        dies  200  700  Death  False  False
+        flares  0  90  censored  False  True
+        flares  90  300  Flare  True  True
+        flares  300  300.5  Death  False  False
+        grafted  0  90  censored  False  True
+        grafted  90  400  censored  True  True
+        grafted  400  500  Liver transplant  False  False
+    """)  # fmt: skip
+    assert outcome.terminal == ("Liver transplant", "Death")
+    assert outcome.n_half_day == 1
+
+
+def test_who_was_never_in_response_is_watched_and_not_at_risk() -> None:
+    _, frame = observed(visits("A 90 alt=5", "A 300 alt=6"))
+    same(frame, """
+        patient entry exit event at_risk watched
+        A 0 300 censored False True
+        A 300 2000 censored False False
+    """)  # fmt: skip
+
+
+def test_statistics_rule_10_flares_before_a_patient_was_first_seen_are_not_counted() -> None:
+    labs = visits("A 90", "A 200 alt=5", "A 300", "A 400 alt=5", "A 500")
+    outcome, frame = observed(labs, patients="patient first_seen_date\nA 250")
+    same(frame, """
+        patient entry exit event at_risk watched
+        A 250 300 censored False True
+        A 300 400 Flare True True
+        A 400 500 censored False True
+        A 500 2000 censored False False
+    """)  # fmt: skip
+    assert outcome.entry.min() == 250
+
+
+def test_who_cannot_be_observed_is_counted_by_reason() -> None:
+    labs = visits("A 90", "A 200", "late 90", "late 200")
+    outcome, frame = observed(
+        labs, patients="patient first_seen_date\nlate 900", events="patient day kind\nlate 600 death"
+    )
+    assert set(frame["patient_id"]) == {"A"}
+    assert outcome.exclusions.to_numpy().tolist() == [["Event or last contact before being first seen", 1, 1]]
+
+
+def test_every_flare_and_every_day_at_risk_is_handed_over() -> None:
+    labs = visits(
+        "A 90", "A 200 alt=5", "A 300", "A 360 igg=1.4", "A 400", "A 500 alt=5", "B 90", "B 200", "C 90 alt=9"
+    )
+    found = derive_flares(followed(labs), rule=ONCE)
+    outcome = found.to_recurrent_events()
+    assert outcome.event.sum() == len(found.events)
+    days = (outcome.exit - outcome.entry)[outcome.at_risk].sum()
+    assert days == (found.at_risk["exit"] - found.at_risk["entry"]).sum()
+    assert estimate_mean_cumulative(outcome, from_day=0).glance()["n_event"] == 2
+    assert fit_recurrent(outcome).cox.not_estimable == "the model has no terms"
+
+
+@pytest.mark.parametrize("made", COHORTS.values(), ids=COHORTS)
+def test_nothing_to_observe_is_an_outcome_without_rows_never_an_error(made) -> None:
+    outcome = derive_flares(derive_response(made, iaihg())).to_recurrent_events()
+    assert not outcome.event.any()
+    assert (outcome.entry < outcome.exit).all()

@@ -8,7 +8,7 @@ from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
 from aih_outcomes.models.survival.designs.landmark import landmark
 from aih_outcomes.models.survival.designs.naive import naive_comparison
-from aih_outcomes.outcomes import Groups, TimeToEvent
+from aih_outcomes.outcomes import Groups, RecurrentEvents, TimeToEvent
 
 # patient, followed from, until, event, label, known on day
 STORY = [
@@ -95,3 +95,31 @@ def test_the_naive_comparison_says_so_in_every_place(story):
     assert words in comparison.log_rank.describe()
     assert comparison.glance()["design"].startswith(words)
     assert comparison.outcome.n_patients == len(STORY)
+
+
+def test_who_had_a_competing_event_before_the_landmark_is_counted_as_such():
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "exit": [100, 120, 900], "event": ["transplant", "death", "censored"]})
+    outcome = TimeToEvent.from_frame(
+        frame, exit="exit", event="event", patient_id="id", label="death", competing=["transplant"]
+    )
+    known = pd.DataFrame({"patient_id": list("abc"), "label": "yes", "onset": 30.0, "known_at": 30.0})
+    left = landmark(outcome, Groups(known, "response", ("yes",)), day=182).exclusions
+    assert left.to_numpy().tolist() == [
+        ["event on or before the landmark", 1, 1], ["competing event on or before the landmark", 1, 0],
+    ]  # fmt: skip
+
+
+def test_only_what_is_terminal_before_the_landmark_leaves_a_patient_with_recurrent_events_out():
+    rows = [("a", 0, 90, "flare"), ("a", 90, 300, "flare"), ("a", 300, 400, "censored"), ("b", 0, 182, "flare"),
+            ("b", 182, 182, "death"), ("c", 0, 150, "censored")]  # fmt: skip
+    frame = pd.DataFrame(rows[::-1], columns=["id", "start", "stop", "what"])
+    outcome = RecurrentEvents.from_frame(
+        frame, patient_id="id", entry="start", exit="stop", event="what", terminal=["death"], label="flare"
+    )
+    known = pd.DataFrame({"patient_id": list("abc"), "label": "yes", "onset": 30.0, "known_at": 30.0})
+    start = landmark(outcome, Groups(known, "response", ("yes",)), day=182)
+    assert sorted(start.frame[["entry", "exit"]].to_numpy().tolist()) == [[0, 118], [118, 218]]
+    assert start.event.sum() == 1
+    assert start.exclusions.to_numpy().tolist() == [
+        ["terminal event on or before the landmark", 1, 1], ["censored on or before the landmark", 1, 0],
+    ]  # fmt: skip

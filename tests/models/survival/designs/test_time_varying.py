@@ -65,6 +65,7 @@ def test_says_that_it_is_confounded_by_severity_and_no_treatment_effect():
     rows = [(str(i), 0, 20 + i, i % 2) for i in range(20)]
     comparison = compare_groups(spells(rows, [(str(i), "yes", 5.0 + i) for i in range(0, 20, 3)]), by="group")
     assert "Prognostic association, not a treatment effect; confounded by severity." in comparison.describe()
+    assert "Simon-Makuch curves; Mantel-Byar test" in comparison.describe()
 
 
 def test_curves_of_groups_that_may_change_back_are_not_offered():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups
+from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, require_time_to_event
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.fit import fit_cox
 from aih_outcomes.models.survival.cox.proportional_hazards import ProportionalHazards, check_proportional_hazards
@@ -27,7 +27,16 @@ from aih_outcomes.models.survival.curves.restricted_mean import (
     compare_restricted_means,
     compare_survival_at,
 )
-from aih_outcomes.models.survival.designs.design import BIASED, REVERSIBLE, caution, name_design
+from aih_outcomes.models.survival.designs.design import (
+    BIASED,
+    REVERSIBLE,
+    caution,
+    in_a_list,
+    name_curve,
+    name_design,
+    name_test,
+)
+from aih_outcomes.models.survival.designs.incidence import TIME_LOST, IncidenceContrasts, compare_incidence_at
 from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
 
 if TYPE_CHECKING:
@@ -38,7 +47,6 @@ CONTRAST_COLUMNS = [
     "strata", "term", "time", "n_event", "estimate", "std_error", "conf_low", "conf_high", "statistic", "p_value",
     "measure", "n", "reference", "n_reference", "n_event_reference", "adjusted_for",
 ]  # fmt: skip
-MEASURES = (HAZARD_RATIO, RISK, RESTRICTED_MEAN)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +60,8 @@ class GroupComparison:
     cox, proportional_hazards : the model; is its ratio constant
     survival, log_rank, risk, restricted_mean : unadjusted curves, test and absolute differences at the horizon; None
         where groups may change back, because curves of such groups describe nobody
+    incidence : where events compete, cumulative incidences and their differences, in place of ``survival``, ``risk``
+        and ``restricted_mean``; the model and the test are then those of the cause-specific hazard
     """
 
     outcome: TimeToEvent
@@ -64,6 +74,7 @@ class GroupComparison:
     proportional_hazards: ProportionalHazards
     risk: HorizonComparison | None
     restricted_mean: HorizonComparison | None
+    incidence: IncidenceContrasts | None = None
 
     def tidy(self, *, unit: TimeUnit | None = None) -> pd.DataFrame:
         """One row per contrast and measure.
@@ -75,10 +86,10 @@ class GroupComparison:
         Returns
         -------
         frame : ``label, strata, term, time, n_event, estimate, std_error, conf_low, conf_high, statistic, p_value,
-            measure, n, reference, n_reference, n_event_reference, adjusted_for, design,
-            biased``. ``strata`` is the group
-            compared with ``reference``; ``time`` the horizon; a hazard ratio stands as itself, its standard error on
-            the log scale
+            measure, n, reference, n_reference, n_event_reference, adjusted_for, design, biased``. ``strata`` is the
+            group compared with ``reference``; ``time`` the horizon; a hazard ratio stands as itself, its standard error
+            on the log scale; ``measure`` is ``hazard_ratio``, ``risk_difference`` and ``restricted_mean_difference``,
+            or ``time_lost_difference`` where events compete
         """
         rows = [row for level in self.sizes.index[1:] for row in self._contrast(str(level))]
         design = self.outcome.design
@@ -88,22 +99,23 @@ class GroupComparison:
         counts = {"n_reference": "Int64", "n_event_reference": "Int64"}
         tidy = order_columns(frame.astype(counts))
         scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
-        in_time = tidy["measure"] == RESTRICTED_MEAN
+        in_time = tidy["measure"].isin([RESTRICTED_MEAN, TIME_LOST])
         tidy["time"] *= scale
         tidy.loc[in_time, ["estimate", "std_error", "conf_low", "conf_high"]] *= scale
         tidy.attrs = {"time_unit": unit or self.outcome.time_unit, "time_zero": self.outcome.time_zero}
-        if self.risk is not None:
-            tidy.attrs["horizon"] = self.risk.horizon * scale
+        if self._absolute is not None:
+            tidy.attrs["horizon"] = self._absolute.horizon * scale
         return tidy
 
     def glance(self) -> dict[str, Any]:
         """Facts about the whole comparison: the model's, the horizon, the tests."""
         facts = self.cox.glance()
-        horizon = float("nan") if self.risk is None else self.risk.horizon
         return facts | {
             "by": self.by_name,
-            "horizon": horizon,
-            "alive_at": self.survival.alive_at if self.survival else float("nan"),
+            "design": name_design(self.outcome.design),
+            "competing": self.outcome.competing,
+            "horizon": float("nan") if self._absolute is None else self._absolute.horizon,
+            "alive_at": self._alive_at,
             "log_rank": self.log_rank.statistic if self.log_rank else float("nan"),
             "log_rank_p_value": self.log_rank.p_value if self.log_rank else float("nan"),
             "proportional_hazards_p_value": self.proportional_hazards.glance()["p_value"],
@@ -115,11 +127,12 @@ class GroupComparison:
         """Sentences for a caption, with the words that must stand beside such a comparison; no counts."""
         outcome = self.outcome
         reference, *others = (str(level) for level in self.sizes.index)
-        against = f"{' and '.join(others)} against {reference}" if others else f"{reference} alone"
+        against = f"{in_a_list(others)} against {reference}" if others else f"{reference} alone"
         adjusted = f"adjusted for {', '.join(self.covariates)}" if self.covariates else "unadjusted"
         parts = [
             f"{outcome.label}: {against}; {name_design(outcome.design)}; time since {outcome.time_zero}.",
-            f"Hazard ratio from a Cox model ({self.cox.ties.capitalize()} ties), {adjusted}.",
+            f"{'Cause-specific hazard' if outcome.competing else 'Hazard'} ratio from a Cox model "
+            f"({self.cox.ties.capitalize()} ties), {adjusted}.",
             f"Not estimable: {self.cox.not_estimable}."
             if self.cox.not_estimable
             else self.proportional_hazards.describe(),
@@ -127,27 +140,49 @@ class GroupComparison:
         quiet = [level for level in others if self._place_of(level) is None]
         if quiet and not self.cox.not_estimable:
             parts.append(f"Without events in the model, and so without a hazard ratio: {', '.join(quiet)}.")
-        reason = self._why_no_absolute()
-        if self.risk is None or reason:
-            parts.append(f"Absolute differences not estimable: {reason}.")
-        else:
-            years = self.risk.horizon * DAYS_PER_UNIT[outcome.time_unit] / DAYS_PER_UNIT["years"]
-            parts.append(f"Absolute differences at {years:.3g} years, unadjusted.")
-            if self.survival and self.survival.alive_at:
-                since = in_quarters(self.survival.alive_at, outcome.time_unit)
-                parts.append(f"Curves conditional on being event-free at {since}.")
-        return " ".join([*parts, caution(outcome.design)]).strip()
+        return " ".join([*parts, *self._words_for_absolute(), caution(outcome.design)]).strip()
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the survival curves, or else the hazard ratios, for the analyst's screen."""
-        return self.survival.plot(ax=ax) if self.survival else self.cox.plot(ax=ax)
+        """Draw survival or cumulative incidence, or else the hazard ratios, for the analyst's screen."""
+        curves = self.incidence.curves if self.incidence else self.survival
+        return self.cox.plot(ax=ax) if curves is None else curves.plot(ax=ax)
+
+    @property
+    def _absolute(self) -> HorizonComparison | IncidenceContrasts | None:
+        """What holds the horizon and the absolute differences."""
+        return self.incidence or self.risk
+
+    @property
+    def _alive_at(self) -> float:
+        if self.incidence:
+            return self.incidence.curves.from_day
+        return self.survival.alive_at if self.survival else float("nan")
+
+    def _words_for_absolute(self) -> list[str]:
+        """Sentences about curves, their test, and what was read off them at the horizon."""
+        outcome, reason = self.outcome, self._why_no_absolute()
+        if self._absolute is None or reason:
+            return [f"Absolute differences not estimable: {reason}."]
+        years = self._absolute.horizon * DAYS_PER_UNIT[outcome.time_unit] / DAYS_PER_UNIT["years"]
+        curve, test = name_curve(outcome.design, self.by_name), name_test(outcome.design, self.by_name)
+        if self.incidence:
+            rivals = in_a_list(outcome.competing)
+            parts = [
+                f"Absolute differences of cumulative incidence at {years:.3g} years, {rivals} competing, unadjusted."
+            ]
+        else:
+            parts = [f"Absolute differences at {years:.3g} years, unadjusted ({curve} curves; {test} test)."]
+        if self._alive_at > 0:
+            since = in_quarters(self._alive_at, outcome.time_unit)
+            parts.append(f"Curves conditional on being event-free at {since}.")
+        return parts
 
     def _why_no_absolute(self) -> str | None:
-        if self.risk is None:
+        if self._absolute is None:
             return (
                 "curves of groups that may change back describe nobody (Simon-Makuch curves take irreversible groups)"
             )
-        return self.risk.not_estimable
+        return self._absolute.not_estimable
 
     def _contrast(self, level: str) -> list[dict[str, object]]:
         reference = str(self.sizes.index[0])
@@ -157,11 +192,15 @@ class GroupComparison:
             "n_reference": n0, "n_event_reference": n_event0,
         }  # fmt: skip
         rows: list[dict[str, object]] = [common | self._hazard_ratio(level)]
-        for measure, result in ((RISK, self.risk), (RESTRICTED_MEAN, self.restricted_mean)):
+        found: list[tuple[str, HorizonComparison | IncidenceContrasts | None]]
+        found = [(RISK, self.risk), (RESTRICTED_MEAN, self.restricted_mean)]
+        if self.incidence:
+            found = [(RISK, self.incidence), (TIME_LOST, self.incidence)]
+        for measure, result in found:
             if result is None:
                 continue
             contrasts = result.contrasts[result.contrasts["measure"] == measure]
-            own = contrasts.iloc[list(self.sizes.index[1:]).index(level)].drop("term")
+            own = contrasts.iloc[list(self.sizes.index[1:]).index(level)].drop(["term", "strata"], errors="ignore")
             numbers = {str(name): value for name, value in own.items()}
             rows.append(common | numbers | {"time": result.horizon, "adjusted_for": ""})
         return rows
@@ -195,6 +234,9 @@ def compare_groups(
 ) -> GroupComparison:
     """Compare groups: hazard ratio, risk difference and difference in restricted mean at a horizon.
 
+    Where events compete the ratio is that of the cause-specific hazard, the risk is the cumulative incidence, and the
+    mean time lost to the event takes the place of the restricted mean.
+
     Parameters
     ----------
     outcome : spells (entry, exit]; from ``landmark`` or ``time_varying`` with ``by="group"``, else with groups known
@@ -209,22 +251,29 @@ def compare_groups(
     ImmortalTimeError : groups became known after entry
     OutcomeError : see ``fit_cox``; one group alone, and a horizon too late, are answered "not estimable"
     """
-    frame = join_groups(outcome, by)
+    require_time_to_event(outcome)
+    hazards = outcome.cause_specific() if outcome.competing else outcome
+    frame = join_groups(hazards, by)
     levels = [str(level) for level in frame[GROUP].cat.categories]
     sizes = counts_by_level(frame, levels)
     refuse_undeclared(outcome, covariates)
     cox = fit_cox(
-        _with_events(outcome, frame, covariates), by=by, covariates=covariates, ties=ties, missing=missing,
+        _with_events(hazards, frame, covariates), by=by, covariates=covariates, ties=ties, missing=missing,
         conf_level=conf_level,
     )  # fmt: skip
-    absolute = REVERSIBLE not in outcome.design
-    curves = estimate_survival(outcome, by=by, conf_level=conf_level) if absolute else None
-    test = compare_survival(outcome, by=by) if absolute else None
-    risk = compare_survival_at(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None
-    mean = compare_restricted_means(outcome, by=by, horizon=horizon, conf_level=conf_level) if absolute else None
     proportional = check_proportional_hazards(cox)
-    name = name_groups(by)
-    return GroupComparison(outcome, name, tuple(covariates), sizes, curves, test, cox, proportional, risk, mean)
+    curves = test = risk = mean = incidence = None
+    if REVERSIBLE not in outcome.design:
+        test = compare_survival(hazards, by=by)
+        if outcome.competing:
+            incidence = compare_incidence_at(outcome, by=by, horizon=horizon, conf_level=conf_level)
+        else:
+            curves = estimate_survival(outcome, by=by, conf_level=conf_level)
+            risk = compare_survival_at(outcome, by=by, horizon=horizon, conf_level=conf_level)
+            mean = compare_restricted_means(outcome, by=by, horizon=horizon, conf_level=conf_level)
+    return GroupComparison(
+        outcome, name_groups(by), tuple(covariates), sizes, curves, test, cox, proportional, risk, mean, incidence
+    )
 
 
 def _with_events(outcome: TimeToEvent, frame: pd.DataFrame, covariates: Sequence[str]) -> TimeToEvent:

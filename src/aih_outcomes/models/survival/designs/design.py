@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.guard import GROUP
 
 LANDMARK = "landmark"
 TIME_VARYING = "status changing with time"
 REVERSIBLE = "may change back"
 BIASED = "comparison from day 0 (biased)"
 BASELINE = "groups known at time zero"
+MULTI_STATE = "multi-state"
+SUPER_MODEL = "landmarks together"
 
 PROGNOSTIC = "prognostic association, not a treatment effect"
 SEVERITY = "confounded by severity"
@@ -28,11 +33,31 @@ def caution(design: str) -> str:
         return (
             f"{BIASED[:1].upper()}{BIASED[1:]}: patients had to survive until their status was known; do not interpret."
         )
-    if design.startswith(TIME_VARYING):
+    if design.startswith((TIME_VARYING, MULTI_STATE)):
         return f"{PROGNOSTIC.capitalize()}; {SEVERITY}."
-    if design.startswith(LANDMARK):
+    if design.startswith((LANDMARK, SUPER_MODEL)):
         return f"{PROGNOSTIC.capitalize()}."
     return ""
+
+
+def name_curve(design: str, by_name: str) -> str:
+    """Return the name of a product-limit curve: Simon and Makuch's where patients come into a group over time."""
+    return "Simon-Makuch" if _changes_with_time(design, by_name) else "Kaplan-Meier"
+
+
+def name_test(design: str, by_name: str) -> str:
+    """Return the name of the log-rank test: Mantel and Byar's where patients come into a group over time."""
+    return "Mantel-Byar" if _changes_with_time(design, by_name) else "log-rank"
+
+
+def in_a_list(names: Iterable[object]) -> str:
+    """Return names as one phrase: ``28, 182 and 365``."""
+    *others, last = [str(name) for name in names]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _changes_with_time(design: str, by_name: str) -> bool:
+    return design.startswith(TIME_VARYING) and by_name == GROUP
 
 
 def refuse_reversible(design: str, by: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,25 +11,30 @@ from numpy.typing import NDArray
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, memberships, require_time_to_event
 from aih_outcomes.models.survival.designs.design import LANDMARK
-from aih_outcomes.outcomes import CENSORED, HALF_DAY, Groups, TimeToEvent
+from aih_outcomes.outcomes import CENSORED, HALF_DAY, Groups, RecurrentEvents, TimeToEvent
 
 EVENT_BEFORE = "event on or before the landmark"
+COMPETING_BEFORE = "competing event on or before the landmark"
+TERMINAL_BEFORE = "terminal event on or before the landmark"
 CENSORED_BEFORE = "censored on or before the landmark"
 NOT_YET_FOLLOWED = "not yet followed at the landmark, status not documented"
 NOT_KNOWN = "membership not known at the landmark"
 REFERRED_LATE = "first seen after time zero"
 INCIDENT = "incident patients only"
 
+Followed = TypeVar("Followed", TimeToEvent, RecurrentEvents)
 
-def landmark(outcome: TimeToEvent, groups: Groups, *, day: int) -> TimeToEvent:
+
+def landmark(outcome: Followed, groups: Groups, *, day: int) -> Followed:
     """Restart the clock at a landmark and fix each patient's group as known by then.
 
     Kept is who is followed beyond the landmark (exit > day) and whose membership was known on or before it. Time runs
-    from the landmark: entry = max(day, entry) − day. Later changes of group are ignored (treatment policy).
+    from the landmark: entry = max(day, entry) − day. Later changes of group are ignored (treatment policy). Of events
+    that recur only a terminal one on or before the landmark leaves a patient out; others before it are not counted.
 
     Parameters
     ----------
-    outcome : spells in days, on the clock of ``groups``
+    outcome : spells in days, on the clock of ``groups``; events that happen once, or again and again
     groups : memberships with ``known_at``; fixed at a landmark no later than ``day``
     day : the landmark, a whole number of days since time zero
 
@@ -50,9 +57,7 @@ def landmark(outcome: TimeToEvent, groups: Groups, *, day: int) -> TimeToEvent:
     last = _last_rows(outcome)
     label = known_by(groups, day).reindex(last.index)
     reason = np.select(
-        [last["until"] <= day, label.notna(), last["since"] > day],
-        [np.where(last["is_event"], EVENT_BEFORE, CENSORED_BEFORE), "", NOT_YET_FOLLOWED],
-        NOT_KNOWN,
+        [last["until"] <= day, label.notna(), last["since"] > day], [last["ended"], "", NOT_YET_FOLLOWED], NOT_KNOWN
     )
     exclusions = pd.concat([outcome.exclusions, _count(reason, last)], ignore_index=True)
     kept = last.index[reason == ""]
@@ -93,14 +98,15 @@ def incident_only(outcome: TimeToEvent) -> TimeToEvent:
     return outcome.with_rows(outcome.frame[~late], design=INCIDENT, exclusions=exclusions)
 
 
-def refuse_unready(outcome: TimeToEvent, groups: Groups) -> None:
+def refuse_unready(outcome: TimeToEvent | RecurrentEvents, groups: Groups) -> None:
     """Refuse different clocks, an outcome that is not in days, or one whose groups are already fixed.
 
     Raises
     ------
     OutcomeError
     """
-    require_time_to_event(outcome)
+    if not isinstance(outcome, RecurrentEvents):
+        require_time_to_event(outcome)
     if outcome.time_unit != "days" or outcome.time_zero != groups.time_zero:
         raise OutcomeError(
             f"{outcome.label!r} counts {outcome.time_unit} since {outcome.time_zero!r}, "
@@ -139,21 +145,29 @@ def _refuse_day(day: object, groups: Groups) -> None:
         )
 
 
-def _last_rows(outcome: TimeToEvent) -> pd.DataFrame:
-    """One row per patient: first day followed, last whole day followed, whether it ended in an event."""
+def _last_rows(outcome: TimeToEvent | RecurrentEvents) -> pd.DataFrame:
+    """One row per patient: first day followed, last whole day followed, whether and how it ended in an event."""
     half = outcome.exit - outcome.entry == HALF_DAY  # left on the day of entry: that day counts, not the half
     until = np.where(half, outcome.entry, outcome.exit)
-    rows = pd.DataFrame(
-        {"patient_id": outcome.frame["patient_id"], "since": outcome.entry, "until": until, "is_event": outcome.event}
-    )
-    rows = rows.sort_values("until", kind="stable")
+    if isinstance(outcome, RecurrentEvents):
+        final, word = outcome.ends, TERMINAL_BEFORE
+        other = np.zeros(len(final), dtype=bool)
+    else:
+        final, word = outcome.event, EVENT_BEFORE
+        other = outcome.frame["event"].isin(outcome.competing).to_numpy(bool)
+    ended = np.select([final, other], [word, COMPETING_BEFORE], CENSORED_BEFORE)
+    rows = pd.DataFrame({
+        "patient_id": outcome.frame["patient_id"], "since": outcome.entry, "until": until, "is_event": final,
+        "ended": ended, "exit": outcome.exit,
+    })  # fmt: skip
+    rows = rows.sort_values(["until", "exit"], kind="stable")
     return rows.groupby("patient_id", sort=False).agg(
-        since=("since", "min"), until=("until", "last"), is_event=("is_event", "last")
+        since=("since", "min"), until=("until", "last"), is_event=("is_event", "last"), ended=("ended", "last")
     )
 
 
 def _count(reason: NDArray[np.str_], last: pd.DataFrame) -> pd.DataFrame:
-    order = [EVENT_BEFORE, CENSORED_BEFORE, NOT_YET_FOLLOWED, NOT_KNOWN]
+    order = [EVENT_BEFORE, TERMINAL_BEFORE, COMPETING_BEFORE, CENSORED_BEFORE, NOT_YET_FOLLOWED, NOT_KNOWN]
     n = [int(np.sum(reason == name)) for name in order]
     n_event = [int(np.sum((reason == name) & last["is_event"])) for name in order]
     frame = pd.DataFrame({"reason": order, "n": n, "n_event": n_event})

@@ -26,8 +26,8 @@ def naive_comparison(
 ) -> GroupComparison:
     """Compare groups as if membership had been known on day 0: biased by immortal time.
 
-    It shows by how much ``landmark(...)`` or ``time_varying(...)`` differ from it. The label, the design and every
-    table and figure made from it say "comparison from day 0 (biased)".
+    It is there to be shown beside ``landmark(...)`` or ``time_varying(...)``; ``quantify_bias(...)`` says by how much
+    it is wrong. The label, the design and every table and figure made from it say "comparison from day 0 (biased)".
 
     Parameters
     ----------

@@ -8,11 +8,11 @@ import pandas as pd
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, memberships
 from aih_outcomes.models.survival.designs.design import REVERSIBLE, TIME_VARYING
-from aih_outcomes.models.survival.designs.landmark import add_group, refuse_unready
-from aih_outcomes.outcomes import HALF_DAY, UNDETERMINED, Groups, TimeToEvent
+from aih_outcomes.models.survival.designs.landmark import Followed, add_group, refuse_unready
+from aih_outcomes.outcomes import HALF_DAY, UNDETERMINED, Groups, RecurrentEvents, TimeToEvent
 
 
-def time_varying(outcome: TimeToEvent, groups: Groups, *, reference: str | None = None) -> TimeToEvent:
+def time_varying(outcome: Followed, groups: Groups, *, reference: str | None = None) -> Followed:
     """Split each patient's follow-up where membership becomes known.
 
     Everyone starts *undetermined*, never as non-responder. A change applies after the day on which it became known:
@@ -34,8 +34,9 @@ def time_varying(outcome: TimeToEvent, groups: Groups, *, reference: str | None 
 
     Notes
     -----
-    Andersen & Gill, Ann Stat 1982;10:1100. Curves of such spells: Simon & Makuch, Stat Med 1984;3:35, for groups that
-    do not change back.
+    Andersen & Gill, Ann Stat 1982;10:1100. For groups that do not change back ``estimate_survival(..., by="group")``
+    gives the curves of Simon & Makuch, Stat Med 1984;3:35 (from their landmark with ``from_day``), and
+    ``compare_survival(..., by="group")`` the test of Mantel & Byar, JASA 1974;69:81.
     """
     refuse_unready(outcome, groups)
     levels = _levels(groups, reference)
@@ -71,7 +72,7 @@ def _levels(groups: Groups, reference: str | None) -> list[str]:
     return [reference, *(level for level in levels if level != reference)]
 
 
-def _changes(outcome: TimeToEvent, groups: Groups) -> pd.DataFrame:
+def _changes(outcome: TimeToEvent | RecurrentEvents, groups: Groups) -> pd.DataFrame:
     """Every spell once more per label known before its end, with the day ``since`` on which it was known."""
     until = np.where(outcome.exit - outcome.entry == HALF_DAY, outcome.entry, outcome.exit)  # the last whole day
     known = memberships(groups).rename(columns={"label": GROUP, "known_at": "since"})
