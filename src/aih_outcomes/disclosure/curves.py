@@ -13,6 +13,7 @@ from aih_outcomes.disclosure.rounding import hide_and_round, in_steps, list_esti
 from aih_outcomes.errors import DisclosureError
 
 _NEARLY = 1e-9
+MEAN_NUMBERS = ("mean", "rate_at_risk")  # measures that are no shares
 
 
 def disclose_curves(frame: pd.DataFrame, rule: Policy, time_unit: str | None) -> pd.DataFrame:
@@ -90,9 +91,12 @@ def _read_on_grid(curve: pd.DataFrame, followed: pd.Series, rule: Policy, grid: 
     shown = curve.iloc[np.maximum(past - 1, 0)].reset_index(drop=True).assign(time=at)
     everyone = read_numbers(curve["n"]).max() if "n" in curve else followed.max()
     step = rule.round_to / (np.floor(everyone / rule.round_to + 0.5) * rule.round_to)
+    counts_events = "measure" in curve and curve["measure"].isin(MEAN_NUMBERS).all()
+    begins_at = 0.0 if counts_events else (np.nan if "state" in curve else 1.0)
     for column in list_estimates(curve):
-        before_first = 1.0 if column == "estimate" and "state" not in curve else np.nan
-        shown[column] = np.where(past > 0, in_steps(read_numbers(shown[column]), step), before_first)
+        before_first = begins_at if column == "estimate" else np.nan
+        values = in_steps(read_numbers(shown[column]), step, top=np.inf if counts_events else 1.0)
+        shown[column] = np.where(past > 0, values, before_first)
     if "std_error" in curve:
         shown["std_error"] = np.nan
     if "n" in curve:

@@ -61,6 +61,9 @@ def significant(values: pd.Series) -> pd.Series:
     return pd.Series(np.round(values.to_numpy(float) * scale) / scale, index=values.index)
 
 
-def in_steps(shares: Numbers, step: Numbers | float) -> Numbers:
-    """Round shares to multiples of ``step``, the share of as many patients as counts are rounded to."""
-    return np.clip(np.round(shares / step) * step, 0.0, 1.0)
+def in_steps(shares: Numbers, step: Numbers | float, *, top: float = 1.0) -> Numbers:
+    """Round shares to multiples of ``step``, the share of as many patients as counts are rounded to.
+
+    A mean number of events may be more than 1: its ``top`` is infinite.
+    """
+    return np.clip(np.round(shares / step) * step, 0.0, top)

@@ -11,6 +11,10 @@ from aih_outcomes.tables.numbers import MISSING, format_count, format_interval, 
 from aih_outcomes.tables.table import Table, make_table, require
 
 COLUMNS = ("label", "design", "term", "measure", "n", "n_event", "estimate", "conf_low", "conf_high")
+IN_TIME = {
+    "restricted_mean_difference": "Restricted-mean difference",
+    "time_lost_difference": "Difference in time lost",
+}
 BIASED = "Biased: groups are compared from a time before anyone could know who belongs to them."
 
 
@@ -19,8 +23,9 @@ def tabulate_comparison(tidy: pd.DataFrame, *, caption: str = "Comparisons", not
 
     Parameters
     ----------
-    tidy : ``label, design, term, measure`` (hazard_ratio, risk_difference, restricted_mean_difference), ``n, n_event,
-        estimate, conf_low, conf_high, biased`` (bool); ``attrs`` may hold ``time_unit`` and ``horizon``
+    tidy : ``label, design, term, measure`` (hazard_ratio, risk_difference, and restricted_mean_difference or, where
+        events compete, time_lost_difference), ``n, n_event, estimate, conf_low, conf_high, biased`` (bool); ``attrs``
+        may hold ``time_unit`` and ``horizon``
     """
     require(tidy, COLUMNS, "the table of comparisons")
     mark = hidden_mark(tidy)
@@ -39,13 +44,14 @@ def tabulate_comparison(tidy: pd.DataFrame, *, caption: str = "Comparisons", not
             rows.append((heading, [name + (" (biased)" if is_biased else ""), *_cells(contrast, mark)]))
     time_unit = str(tidy.attrs.get("time_unit", "years"))
     horizon = f" at {tidy.attrs['horizon']:g} {time_unit}" if "horizon" in tidy.attrs else ""
+    in_time = [words for measure, words in IN_TIME.items() if tidy["measure"].eq(measure).any()]
     header = [
         "Contrast",
         "n",
         "Events",
         "Hazard ratio (95 % CI)",
         f"Risk difference{horizon} (%; 95 % CI)",
-        f"Restricted-mean difference{horizon} ({time_unit}; 95 % CI)",
+        f"{' or '.join(in_time) or IN_TIME['restricted_mean_difference']}{horizon} ({time_unit}; 95 % CI)",
     ]
     return make_table(caption, header, rows, tidy, (BIASED if has_biased else "", *notes))
 
@@ -54,7 +60,8 @@ def _cells(contrast: pd.DataFrame, mark: str) -> list[str]:
     first = contrast.iloc[0]
     by_measure = {str(row["measure"]): row for _, row in contrast.iterrows()}
     cells = [format_count(first["n"], hidden=mark), format_count(first["n_event"], hidden=mark)]
-    for measure, decimals, factor in (("risk_difference", 1, 100.0), ("restricted_mean_difference", 2, 1.0)):
+    in_time = next((measure for measure in IN_TIME if measure in by_measure), "")
+    for measure, decimals, factor in (("risk_difference", 1, 100.0), (in_time, 2, 1.0)):
         row = by_measure.get(measure)
         ends = (None, None, None) if row is None else (row["estimate"], row["conf_low"], row["conf_high"])
         cells.append(format_interval(*ends, decimals=decimals, factor=factor))

@@ -244,9 +244,16 @@ def test_every_count_of_a_curve_is_one_that_the_small_number_rule_knows():
     assert not (shown[["n_event", "n_censor"]].fillna(0).isin([1, 2, 3, 4])).to_numpy().any()
 
 
-def test_the_figure_is_refused_with_what_to_draw_instead():
-    with pytest.raises(OutcomeError, match="may rise above 1"):
-        estimate_mean_cumulative(read(FOUR)).plot()
+def test_the_figure_counts_events_per_hundred_patients():
+    ax = estimate_mean_cumulative(read(FOUR)).plot()
+    assert "per 100 patients" in ax.get_ylabel()
+
+
+def test_a_mean_above_one_is_still_one_after_the_small_number_rule():
+    rows = [(f"p{n}", day, day + 100, "flare") for n in range(40) for day in (0, 100, 200)]
+    shown = apply_policy(estimate_mean_cumulative(read(rows)).tidy(), "lt5")
+    assert shown["estimate"].max() == pytest.approx(3.0)
+    assert shown["estimate"].iloc[0] == 0
 
 
 def test_a_million_years_of_rounding_do_not_make_a_variance_negative():

@@ -154,17 +154,11 @@ class MeanCumulative:
         return " ".join(part for part in parts if part)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Refuse politely: the figure of mean cumulative functions is not drawn here.
+        """Draw the curves for the analyst's screen."""
+        from aih_outcomes.figures import draw_mean_cumulative
 
-        Raises
-        ------
-        OutcomeError
-        """
-        raise OutcomeError(
-            "A mean cumulative function has no figure yet",
-            "It is no share: it may rise above 1, so that a survival figure would be wrong",
-            "Draw .tidy(unit='years'): steps of estimate against time, one line per strata",
-        )
+        unit: TimeUnit = "years" if self.outcome.time_unit == "days" else self.outcome.time_unit
+        return draw_mean_cumulative(self.tidy(unit=unit), ax=ax, unit_label=unit)
 
     def _limits(self, estimate: Vector, std_error: Vector) -> dict[str, Vector]:
         low, high = limits_of(estimate, std_error, self.conf_level, self.conf_type)
