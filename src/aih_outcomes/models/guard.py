@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import ImmortalTimeError, OutcomeError
-from aih_outcomes.outcomes import Groups, IntervalTime, RepeatedMeasures, StateHistory, TimeToEvent
+from aih_outcomes.outcomes import Groups, IntervalTime, RecurrentEvents, RepeatedMeasures, StateHistory, TimeToEvent
 
 Outcome = TimeToEvent | StateHistory | IntervalTime | RepeatedMeasures
 
@@ -68,12 +68,29 @@ def require_time_to_event(outcome: object) -> None:
         return
     ways = {
         IntervalTime: "estimate_interval_survival(...), fit_interval_hazards(...), or to_time_to_event() of it",
+        RecurrentEvents: "estimate_mean_cumulative(...), compare_mean_cumulative(...), fit_recurrent(...)",
         StateHistory: "estimate_state_occupation(...), estimate_transitions(...), fit_transitions(...)",
     }
     way_out = "Use to_time_to_event() of what was derived, or TimeToEvent.from_frame(frame, exit=..., event=...)"
     raise OutcomeError(
         f"{type(outcome).__name__} is no TimeToEvent", "A survival model takes spells with the event that ends them",
         next((f"Use {way}" for kind, way in ways.items() if isinstance(outcome, kind)), way_out),
+    )  # fmt: skip
+
+
+def require_state_history(outcome: object) -> None:
+    """Refuse whatever is no history of states.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    if isinstance(outcome, StateHistory):
+        return
+    way_out = "StateHistory.from_frame(frame, patient_id=..., entry=..., exit=..., from_state=..., to_state=...)"
+    raise OutcomeError(
+        f"{type(outcome).__name__} is no StateHistory", "A multi-state model takes spells in named states",
+        "Use estimate_cumulative_incidence(...)" if isinstance(outcome, TimeToEvent) else f"Use {way_out}",
     )  # fmt: skip
 
 

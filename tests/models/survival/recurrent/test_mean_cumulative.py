@@ -245,12 +245,16 @@ def test_every_count_of_a_curve_is_one_that_the_small_number_rule_knows():
 
 
 def test_the_figure_counts_events_per_hundred_patients():
-    ax = estimate_mean_cumulative(read(FOUR)).plot()
+    rows = [(f"p{n}", 0, 100 + n, "flare") for n in range(40)] + [
+        (f"p{n}", 100 + n, 500, "censored") for n in range(40)
+    ]
+    ax = estimate_mean_cumulative(read(rows)).plot()
     assert "per 100 patients" in ax.get_ylabel()
 
 
 def test_a_mean_above_one_is_still_one_after_the_small_number_rule():
     rows = [(f"p{n}", day, day + 100, "flare") for n in range(40) for day in (0, 100, 200)]
+    rows += [(f"p{n}", 300, 900, "censored") for n in range(40)]
     shown = apply_policy(estimate_mean_cumulative(read(rows)).tidy(), "lt5")
     assert shown["estimate"].max() == pytest.approx(3.0)
     assert shown["estimate"].iloc[0] == 0
