@@ -1,1 +1,1 @@
-"""Events seen only between two visits."""
+"""Events seen only between two looks: curves, regression, and death that comes in between."""
