@@ -111,7 +111,9 @@ INTERVALS = IntervalTime(pd.DataFrame({"patient_id": ["a"], "left": [0.0], "righ
 @pytest.mark.parametrize("model", [estimate_survival, fit_cox, compare_groups, require_time_to_event])
 def test_a_survival_model_names_the_models_of_intervals(model):
     more = {"by": "group"} if model is compare_groups else {}
-    with pytest.raises(OutcomeError, match=r"IntervalTime is no TimeToEvent.*fit_interval_hazards.*to_time_to_event\(\)"):
+    with pytest.raises(
+        OutcomeError, match=r"IntervalTime is no TimeToEvent.*fit_interval_hazards.*to_time_to_event\(\)"
+    ):
         model(INTERVALS, **more)
 
 

@@ -42,3 +42,24 @@ def test_counts_every_pair(rows):
         assert c.c == pytest.approx((expected[0] + expected[2] / 2) / pairs)
     else:
         assert np.isnan(c.c)
+
+
+@pytest.mark.parametrize("n_scores", [3, 17, 300])
+def test_counts_every_pair_of_many_scores_within_strata(n_scores):
+    random = np.random.default_rng(n_scores)
+    n = 300
+    score = random.integers(0, n_scores, n) * 1.0
+    entry = random.integers(-5, 20, n) * 1.0
+    exit, event = entry + random.integers(1, 30, n), random.random(n) < 0.6
+    weight, strata = random.integers(1, 4, n) * 1.0, random.integers(0, 3, n)
+    c = compute_concordance(score, entry, exit, event, weight, strata, np.arange(n))
+    parts = [by_pairs(*(column[strata == one] for column in (score, entry, exit, event, weight))) for one in range(3)]
+    expected = np.sum(parts, axis=0).tolist()
+    assert [c.concordant, c.discordant, c.tied_score, c.tied_time, c.tied_both] == expected
+
+
+def test_no_pair_is_no_concordance():
+    one, none = np.ones(3), np.zeros(3, np.int64)
+    c = compute_concordance(one, none * 1.0, one, np.zeros(3, bool), one, none, np.arange(3))
+    assert np.isnan(c.c)
+    assert np.isnan(c.std_error)

@@ -70,11 +70,11 @@ def test_numbers_by_hand():
     occupation = estimate_state_occupation(history(FIVE))
     tidy = occupation.tidy()
     well = tidy[tidy["state"] == "well"]
-    assert well["time"].tolist() == [0, 2, 4, 5, 6, 8, 9]
-    assert well["n_risk"].tolist() == [3, 4, 2, 2, 1, 1, 1]
-    assert well["n_event"].tolist() == [0, 0, 0, 0, 1, 0, 0]
-    assert well["n_censor"].tolist() == [0, 0, 0, 1, 0, 0, 1]
-    assert well["n_followed"].tolist() == [4, 5, 4, 3, 2, 2, 1]
+    assert well["time"].tolist() == [0, 1, 2, 4, 5, 6, 8, 9]  # on day 1 patient 4 comes
+    assert well["n_risk"].tolist() == [3, 3, 4, 2, 2, 1, 1, 1]
+    assert well["n_event"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0]
+    assert well["n_censor"].tolist() == [0, 0, 0, 0, 1, 0, 0, 1]
+    assert well["n_followed"].tolist() == [4, 4, 5, 4, 3, 2, 2, 1]
     assert set(tidy["n"]) == {5}
     risk = occupation.n_at_risk([0, 1, 2, 3]).query("state == 'well'")
     assert risk["n_risk"].tolist() == [3, 3, 4, 2]

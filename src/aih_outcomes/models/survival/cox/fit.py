@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -10,34 +11,40 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, require_time_to_event
+from aih_outcomes.models.guard import GROUP, join_groups, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
-from aih_outcomes.models.survival.cox.concordance import compute_concordance
+from aih_outcomes.models.survival.cox.exact import maximise_exact, refuse_large_ties
+from aih_outcomes.models.survival.cox.firth import maximise_firth
 from aih_outcomes.models.survival.cox.kernel import (
     Optimum,
     RiskSets,
-    linear_predictor,
     map_risk_sets,
     maximise,
     score_residuals,
     sum_risk_sets,
+    weighted_cross,
 )
-from aih_outcomes.models.survival.cox.result import CoxFit, Matrix, Missing, Ties
-from aih_outcomes.models.survival.cox.terms import Design, build_design, refuse_undeclared
+from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, Ridge, refuse_no_penalty
+from aih_outcomes.models.survival.cox.result import CoxFit, Matrix, Missing, Ties, number_levels
+from aih_outcomes.models.survival.cox.terms import Design, build_design, refuse_undeclared, restrict_design
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
-FIRTH = "Firth's penalty would give a finite estimate"
+FINITE = 'Firth\'s penalty would give a finite estimate: penalty="firth"'
+PARTICIPATES = 1e-3  # share of the largest component with which a term runs away together with it
+CLEARLY_FULL_RANK = 1e-6  # smallest eigenvalue of the correlations; below it the rank is counted
 
 
 def fit_cox(
     outcome: TimeToEvent,
     *,
     by: Groups | str | None = None,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     cluster: Literal["patient_id"] | None = None,
     strata: str | None = None,
-    ties: Ties = "efron",
+    offset: str | None = None,
+    penalty: Penalty | None = None,
+    ties: Ties | None = None,
     missing: Missing = "raise",
     conf_level: float = 0.95,
 ) -> CoxFit:
@@ -47,10 +54,14 @@ def fit_cox(
     ----------
     outcome : spells (entry, exit] with covariates; weights are case weights, with ``cluster`` any weights
     by : groups known at entry (guarded) or a covariate read as categories; its first level is the reference
-    covariates : columns, ``log(column)``, ``log2(column)``, ``sqrt(column)``; text and categories are dummy-coded
-        against their first level
+    covariates : a list of terms or one formula. A term is a column, or ``log``, ``log2``, ``log10``, ``sqrt``, ``exp``
+        of one, ``C(x, reference="level")`` for a category, ``ns(x, df=3)`` for R's natural spline; ``a * b`` and
+        ``a:b`` are interactions. Text and categories are dummy-coded against their first level
     cluster : rows that belong together; standard errors are then the robust ones of Lin & Wei
     strata : covariate with a baseline hazard per level
+    offset : covariate, or function of one, whose coefficient is known to be 1
+    penalty : ``"firth"`` (intervals and tests by profile penalised likelihood) or ``Ridge(theta=...)``
+    ties : ``efron``, ``breslow`` or ``exact`` (time is discrete); None for Efron, with Firth's penalty for Breslow
     missing : what to do with rows without a value: refuse, or exclude and count them in ``glance()``
 
     Returns
@@ -60,12 +71,12 @@ def fit_cox(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : unknown terms, missing covariates, no convergence to an optimum
+    OutcomeError : unknown terms, missing covariates, what does not go together, no convergence to an optimum
 
     Notes
     -----
-    Cox, J R Stat Soc B 1972;34:187; ties: Efron, JASA 1977;72:557; robust variance: Lin & Wei, JASA 1989;84:1074.
-    Conventions of R's ``coxph``.
+    Cox, J R Stat Soc B 1972;34:187; ties: Efron, JASA 1977;72:557; robust variance: Lin & Wei, JASA 1989;84:1074;
+    Firth's penalty: Heinze & Schemper, Biometrics 2001;57:114. Conventions of R's ``coxph`` and ``coxphf``.
 
     Examples
     --------
@@ -74,65 +85,71 @@ def fit_cox(
     >>> outcome = TimeToEvent.from_frame(frame, exit="t", event="dead", covariates=["x"])
     >>> round(float(fit_cox(outcome, covariates=["x"]).tidy()["estimate"][0]), 4)
     0.9406
+    >>> round(float(fit_cox(outcome, covariates="x", penalty="firth").tidy()["estimate"][0]), 4)
+    0.7593
     """
     refuse_no_level(conf_level)
     require_time_to_event(outcome)
-    frame = join_groups(outcome, by)
-    if by is None:
-        frame = frame.drop(columns=GROUP) if GROUP not in outcome.frame else outcome.frame
-    variables = ([] if by is None else [GROUP]) + [
-        name for name in covariates if not (name == by or (by is not None and name == GROUP))
-    ]
-    _refuse_fractions(outcome, cluster)
-    refuse_undeclared(outcome, [*covariates, *([strata] if strata else [])])
-    frame = frame.assign(weight=outcome.weight)
+    ties = _check_choices(outcome, ties, penalty, cluster)
+    frame = _rows_of(outcome, by)
+    names = [covariates] if isinstance(covariates, str) else list(covariates)
+    variables = names if by is None else [GROUP, *(name for name in names if name not in (by, GROUP))]
+    refuse_undeclared(outcome, [*names, *(name for name in (strata, offset) if name)])
     design = build_design(frame, variables)
-    used = np.isfinite(design.X).all(axis=1) & (frame["weight"].to_numpy() > 0)
-    if strata is not None:
-        used &= frame[strata].notna().to_numpy()
-    n_missing = _answer_for_missing(int(np.sum(~used & (frame["weight"].to_numpy() > 0))), outcome, missing)
-    frame = frame[used].reset_index(drop=True)
-    design = build_design(frame, variables)
-    return _fit(outcome, name_groups(by), frame, design, cluster, strata, ties, n_missing, conf_level)
-
-
-def _fit(
-    outcome: TimeToEvent, by_name: str, frame: pd.DataFrame, design: Design, cluster: str | None, strata: str | None,
-    ties: Ties, n_missing: int, conf_level: float,
-) -> CoxFit:  # fmt: skip
-    p = len(design.terms)
-    unknown = np.full((p, p), np.nan)
-
-    def give_up(reason: str) -> CoxFit:
-        return CoxFit(
-            outcome, by_name, frame, design, None, None, None, np.full(p, np.nan), unknown, unknown, ties, cluster,
-            strata, n_missing, conf_level, reason,
-        )  # fmt: skip
-
-    reason = _why_hopeless(frame, design)
-    if reason:
-        return give_up(reason)
-    event = (frame["event"] != CENSORED).to_numpy(bool)
-    entry, exit, weight = (frame[name].to_numpy(float) for name in ("entry", "exit", "weight"))
-    levels = _numbered(frame[strata]) if strata else np.zeros(len(frame), np.int64)
-    sets = map_risk_sets(entry, exit, event, weight, levels, efron=ties == "efron")
-    best = maximise(design.X, sets)
-    if not best.converged:
-        return give_up(_why_not_converged(best, design))
-    vcov_model = np.asarray(np.linalg.inv(best.information), float)
-    vcov = vcov_model if cluster is None else _robust(design.X, best.beta, sets, vcov_model, _numbered(frame[cluster]))
-    together = np.arange(len(frame)) if cluster is None else _numbered(frame[cluster])
-    concordance = compute_concordance(
-        linear_predictor(design.X, best.beta), entry, exit, event, weight, levels, together
-    )
-    return CoxFit(
-        outcome, by_name, frame, design, sets, best, concordance, best.beta, vcov, vcov_model, ties, cluster, strata,
-        n_missing, conf_level, None,
+    known = _read_offset(frame, offset)
+    weight = frame["weight"].to_numpy(float)
+    used = np.isfinite(design.X.T).all(axis=0)
+    for complete in (None if known is None else np.isfinite(known), None if strata is None else frame[strata].notna()):
+        used &= True if complete is None else np.asarray(complete)
+    n_missing = _answer_for_missing(int(np.sum(~used & (weight > 0))), outcome, missing)
+    used &= weight > 0
+    if not used.all():
+        frame = frame[used].reset_index(drop=True)
+        design, known = restrict_design(design, frame), None if known is None else known[used]
+    empty = CoxFit(
+        outcome, name_groups(by), frame, design, None, None, *_unknown(len(design.terms)), ties, cluster, strata,
+        n_missing, conf_level, None, offset, penalty,
     )  # fmt: skip
+    return _fit(empty, known)
 
 
-def _refuse_fractions(outcome: TimeToEvent, cluster: str | None) -> None:
-    """Weights that are no counts make the model's own variance meaningless."""
+def _fit(empty: CoxFit, offset: Vector | None) -> CoxFit:
+    """Fill in the estimates, or why there are none."""
+    frame, design, penalty = empty.frame, empty.design, empty.penalty
+    event = (frame["event"] != CENSORED).to_numpy(bool)
+    reason = _why_hopeless(event, design, penalty)
+    if reason:
+        return replace(empty, not_estimable=reason)
+    entry, exit, weight = (frame[name].to_numpy(float) for name in ("entry", "exit", "weight"))
+    levels = np.zeros(len(frame), np.int64)
+    if empty.strata:
+        levels = np.asarray(pd.factorize(frame[empty.strata], sort=True)[0], np.int64)
+    sets = map_risk_sets(entry, exit, event, weight, levels, efron=empty.ties == "efron", offset=offset)
+    best = _maximise(design.X, sets, empty.ties, penalty)
+    if not best.converged:
+        return replace(empty, not_estimable=_why_not_converged(best, design, penalty))
+    vcov = vcov_model = np.asarray(np.linalg.inv(best.information), float)
+    if empty.cluster is not None:
+        vcov = _robust(design.X, best.beta, sets, vcov_model, number_levels(frame[empty.cluster]))
+    return replace(empty, sets=sets, optimum=best, coefficients=best.beta, vcov=vcov, vcov_model=vcov_model)
+
+
+def _maximise(X: Matrix, sets: RiskSets, ties: Ties, penalty: Penalty | None) -> Optimum:
+    if ties == "exact":
+        refuse_large_ties(sets, X.shape[1])
+        return maximise_exact(X, sets)
+    if isinstance(penalty, Ridge):
+        return maximise(X, sets, ridge=penalty.per_term(X))
+    return maximise_firth(X, sets) if penalty == FIRTH else maximise(X, sets)
+
+
+def _check_choices(outcome: TimeToEvent, ties: Ties | None, penalty: Penalty | None, cluster: str | None) -> Ties:
+    """Refuse what does not go together, and settle how ties are treated."""
+    refuse_no_penalty(penalty)
+    if ties not in (None, "efron", "breslow", "exact"):
+        raise OutcomeError(
+            f"ties={ties!r} is unknown", "Known are 'efron', 'breslow' and 'exact'", "Leave it out for Efron's"
+        )
     broken = int(np.sum(outcome.weight != np.round(outcome.weight)))
     if broken and cluster is None:
         raise OutcomeError(
@@ -140,6 +157,44 @@ def _refuse_fractions(outcome: TimeToEvent, cluster: str | None) -> None:
             "Weights that are no case counts need a robust variance",
             "Pass cluster='patient_id'",
         )
+    weighted = int(np.sum(outcome.weight > 1))
+    if ties == "exact" and (weighted or cluster or penalty):
+        asked = [name for name, given in (("weights", weighted), ("cluster", cluster), ("penalty", penalty)) if given]
+        raise OutcomeError(
+            f"The exact likelihood of ties is asked for with {len(asked)} more: {', '.join(asked)}",
+            "It is defined for single rows without weights, robust variance or penalty",
+            "Take ties='efron', or leave these out",
+        )
+    if penalty == FIRTH and cluster:
+        raise OutcomeError(
+            f"Firth's penalty is asked for together with cluster={cluster!r}",
+            "Its intervals are those of the profile likelihood; no robust variance stands beside them",
+            "Leave out cluster, or the penalty",
+        )
+    return ties or ("breslow" if penalty == FIRTH else "efron")
+
+
+def _rows_of(outcome: TimeToEvent, by: Groups | str | None) -> pd.DataFrame:
+    """Return the outcome's rows with ``weight`` and, if there is one, ``group``; a million rows are not copied."""
+    if by is None:
+        join_groups(outcome.with_rows(outcome.frame.iloc[:0]), None)  # what the guard refuses
+    frame = outcome.frame.copy(deep=False) if by is None else join_groups(outcome, by)
+    if "weight" not in frame:
+        frame["weight"] = outcome.weight
+    return frame
+
+
+def _read_offset(frame: pd.DataFrame, offset: str | None) -> Vector | None:
+    if offset is None:
+        return None
+    design = build_design(frame, [offset])
+    if design.X.shape[1] != 1 or design.categories:
+        raise OutcomeError(
+            f"offset={offset!r} is no single number per row",
+            "Its coefficient is 1: it is added to the linear predictor",
+            "Name one covariate that holds numbers, or a function of one such as 'log(x)'",
+        )
+    return np.ascontiguousarray(design.X[:, 0])
 
 
 def _answer_for_missing(n_missing: int, outcome: TimeToEvent, missing: Missing) -> int:
@@ -152,9 +207,13 @@ def _answer_for_missing(n_missing: int, outcome: TimeToEvent, missing: Missing) 
     return n_missing
 
 
-def _why_hopeless(frame: pd.DataFrame, design: Design) -> str | None:
+def _unknown(p: int) -> tuple[Vector, Matrix, Matrix]:
+    return np.full(p, np.nan), np.full((p, p), np.nan), np.full((p, p), np.nan)
+
+
+def _why_hopeless(event: NDArray[np.bool_], design: Design, penalty: Penalty | None) -> str | None:
     """Say what can be seen before fitting, or None."""
-    n_event, p = int((frame["event"] != CENSORED).sum()), len(design.terms)
+    n_event, p = int(event.sum()), len(design.terms)
     single = [name for name, levels in design.categories.items() if len(levels.categories) < 2]
     if single:
         return f"only one group in {', '.join(single)}"
@@ -164,24 +223,34 @@ def _why_hopeless(frame: pd.DataFrame, design: Design) -> str | None:
         return "no events"
     if n_event < p:
         return "fewer events than parameters"
-    for variable, levels in design.categories.items():
-        counts = counts_by_level(frame.assign(**{GROUP: levels}), [str(level) for level in levels.categories])
-        empty = [str(level) for level in counts.index[counts["n_event"] == 0]]
+    for variable, levels in () if penalty else design.categories.items():
+        counts = np.bincount(levels.codes[event], minlength=len(levels.categories))
+        empty = [str(level) for level in levels.categories[counts == 0]]
         if empty:
-            return f"no events in {variable}: {', '.join(empty)}; {FIRTH}"
-    spread = design.X.std(axis=0)
-    centred = (design.X - design.X.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    if np.any(spread == 0) or np.linalg.matrix_rank(centred) < p:
-        return "terms are constant or collinear"
-    return None
+            return f"no events in {variable}: {', '.join(empty)}; {FINITE}"
+    return None if _has_full_rank(design.X, collinear=isinstance(penalty, Ridge)) else "terms are constant or collinear"
 
 
-def _why_not_converged(best: Optimum, design: Design) -> str:
+def _has_full_rank(X: Matrix, *, collinear: bool) -> bool:
+    """No column is constant and, unless ``collinear`` ones are allowed, none is a combination of others."""
+    spread = np.array([x.std() for x in X.T])
+    if any(x.min() == x.max() for x in X.T) or not np.all(spread > 0):
+        return False
+    Z = np.ascontiguousarray(((X - X.mean(axis=0)) / spread).T).T
+    correlations = weighted_cross(Z, np.full(len(Z), 1 / len(Z)))
+    if collinear or np.linalg.eigvalsh(correlations).min() > CLEARLY_FULL_RANK:
+        return True
+    return bool(np.linalg.matrix_rank(Z) == X.shape[1])
+
+
+def _why_not_converged(best: Optimum, design: Design, penalty: Penalty | None) -> str:
     """Name a monotone likelihood; anything else is an error."""
     if best.flat and np.isfinite(best.loglik):
-        largest = design.names[int(np.argmax(np.abs(best.beta * design.X.std(axis=0))))]
+        running = np.abs(best.direction) > PARTICIPATES * np.abs(best.direction).max()
+        names = " and ".join(repr(name) for name, runs in zip(design.names, running, strict=True) if runs)
+        together = " together" if running.sum() > 1 else ""
         why = "the events separate, or nothing varies among those at risk"
-        return f"the likelihood is monotone in {largest!r} ({why}); {FIRTH}"
+        return f"the likelihood is monotone in {names}{together} ({why})" + ("" if penalty else f"; {FINITE}")
     raise OutcomeError(
         f"The Cox model with {len(design.terms)} term(s) did not reach an optimum "
         f"(scaled gradient {best.scaled_gradient:.1e})",
@@ -190,10 +259,7 @@ def _why_not_converged(best: Optimum, design: Design) -> str:
 
 
 def _robust(X: Matrix, beta: Vector, sets: RiskSets, vcov_model: Matrix, cluster: NDArray[np.int64]) -> Matrix:
-    shares = score_residuals(X, sum_risk_sets(X, beta, sets), sets) @ vcov_model
-    summed = np.column_stack([np.bincount(cluster, column) for column in shares.T])
+    """Sandwich of the score residuals, summed over clusters."""
+    residuals = score_residuals(X, sum_risk_sets(X, beta, sets), sets)
+    summed = np.column_stack([np.bincount(cluster, column) for column in residuals.T]) @ vcov_model
     return np.asarray(summed.T @ summed)
-
-
-def _numbered(values: pd.Series) -> NDArray[np.int64]:
-    return np.asarray(pd.factorize(values, sort=True)[0], np.int64)

@@ -1,24 +1,21 @@
-"""Terms of a regression: columns by name, a few transformations, categories against a named reference.
-
-A term is a column, or ``log(column)``, ``log2(column)``, ``sqrt(column)``. Nothing is evaluated.
-"""
+"""Terms of a regression: what is asked for becomes columns with names, categories against a named reference."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, as_category
-from aih_outcomes.outcomes import TimeToEvent, Vector
+from aih_outcomes.models.guard import GROUP
+from aih_outcomes.models.survival.cox.factors import Coding, category_of, code, learn
+from aih_outcomes.models.survival.cox.formula import Terms, read_terms
+from aih_outcomes.outcomes import TimeToEvent
 
-TRANSFORMS: dict[str, Callable[[Vector], Vector]] = {"log": np.log, "log2": np.log2, "sqrt": np.sqrt}
-_CALL = re.compile(r"^(log2|log|sqrt)\((.+)\)$")
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Term:
     Attributes
     ----------
     name : as shown, e.g. ``group: responder (ref. not yet)``
-    variable : the term as asked for; dummy columns of one category share it
+    variable : the term as asked for; the columns of one category, spline or interaction share it
     level, reference : levels compared; None for a number
     """
 
@@ -40,96 +37,110 @@ class Term:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """``X`` (n_rows, n_terms); ``terms`` one per column; ``categories`` the categorical columns by variable."""
+    """The columns of a model.
 
-    X: NDArray[np.float64]
+    Attributes
+    ----------
+    X : (n_rows, n_terms), columns contiguous
+    terms : one per column
+    categories : the rows' levels of every category, by variable
+    asked : the terms as read; ``codings`` : what was learned of each of their factors, by name
+    """
+
+    X: Matrix
     terms: tuple[Term, ...]
     categories: dict[str, pd.Categorical]
+    asked: Terms
+    codings: dict[str, Coding]
 
     @property
     def names(self) -> list[str]:
         """Names of the terms."""
         return [term.name for term in self.terms]
 
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the data that the terms read."""
+        factors = [factor for term in self.asked for factor in term]
+        return list(dict.fromkeys(column for factor in factors for column in factor.columns.values()))
 
-def build_design(frame: pd.DataFrame, variables: Sequence[str]) -> Design:
+
+def build_design(frame: pd.DataFrame, variables: Sequence[str] | str) -> Design:
     """Build the design matrix; missing values become NaN in every column they touch.
 
     Parameters
     ----------
     frame : (n_rows, …) with every column that ``variables`` name
-    variables : terms
+    variables : terms, or one formula
 
     Raises
     ------
-    OutcomeError : a logarithm or root of a number that has none
+    OutcomeError : terms that cannot be read; a logarithm or root of a number that has none
     """
-    blocks: list[NDArray[np.float64]] = []
-    terms: list[Term] = []
-    categories: dict[str, pd.Categorical] = {}
-    for variable in variables:
-        column = column_of(variable)
-        values = frame[column]
-        if column == variable and not _is_number(values):
-            categories[variable] = category = as_category(values).remove_unused_categories()
-            blocks.append(_dummies(category))
-            terms += _category_terms(variable, category)
-        else:
-            blocks.append(_transform(values, variable)[:, None])
-            terms.append(Term(variable, variable))
-    X = np.hstack(blocks) if blocks else np.empty((len(frame), 0))
-    return Design(X, tuple(terms), categories)
+    asked = read_terms(variables, frame.columns)
+    return _assemble(frame, asked, {factor.name: learn(factor, frame) for term in asked for factor in term})
 
 
-def column_of(variable: str) -> str:
-    """Return the column a term reads: ``log(bilirubin)`` reads ``bilirubin``."""
-    call = _CALL.match(variable)
-    return call.group(2) if call else variable
+def restrict_design(design: Design, frame: pd.DataFrame) -> Design:
+    """Build the same terms on some of the rows: levels that occur there, knots as they were (as in R)."""
+    codings = {
+        name: coding if coding.levels is None else learn(coding.factor, frame)
+        for name, coding in design.codings.items()
+    }
+    return _assemble(frame, design.asked, codings)
 
 
-def refuse_undeclared(outcome: TimeToEvent, variables: Sequence[str]) -> None:
-    """Refuse terms whose column the outcome does not declare.
+def code_rows(design: Design, frame: pd.DataFrame) -> Matrix:
+    """(n_rows, n_terms) columns of the model for other rows: levels and knots as they were learned.
+
+    Raises
+    ------
+    OutcomeError : a level that the model does not know; a logarithm or root of a number that has none
+    """
+    return _assemble(frame, design.asked, design.codings).X
+
+
+def refuse_undeclared(outcome: TimeToEvent, variables: Sequence[str] | str) -> None:
+    """Refuse terms that read what the outcome does not declare.
 
     Raises
     ------
     OutcomeError
     """
-    unknown = [variable for variable in variables if column_of(variable) not in (*outcome.covariates, GROUP)]
-    if unknown:
-        raise OutcomeError(
-            f"{len(unknown)} term(s) are unknown: {', '.join(unknown)}",
-            f"A term is a covariate of the outcome ({', '.join(outcome.covariates) or 'none declared'}) "
-            f"or {', '.join(f'{name}(covariate)' for name in TRANSFORMS)}",
-            "Declare the column with from_frame(..., covariates=[...])",
-        )
+    read_terms(variables, [*outcome.covariates, *([GROUP] if GROUP not in outcome.covariates else [])])
 
 
-def _is_number(values: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
+def column_of(variable: str) -> str:
+    """Return the column a term reads: ``log(bilirubin)`` reads ``bilirubin``."""
+    call = re.match(r"^\w+\((.+)\)$", variable)
+    return call.group(1) if call else variable
 
 
-def _dummies(category: pd.Categorical) -> NDArray[np.float64]:
-    codes = np.asarray(category.codes)[:, None]
-    columns: NDArray[np.float64] = (codes == np.arange(1, len(category.categories))[None, :]).astype(float)
-    columns[codes[:, 0] < 0] = np.nan
-    return columns
-
-
-def _category_terms(variable: str, category: pd.Categorical) -> list[Term]:
-    levels = [str(level) for level in category.categories]
-    return [Term(f"{variable}: {level} (ref. {levels[0]})", variable, level, levels[0]) for level in levels[1:]]
-
-
-def _transform(values: pd.Series, variable: str) -> Vector:
-    numbers = values.to_numpy(float, na_value=np.nan)
-    call = _CALL.match(variable)
-    if call is None:
-        return numbers
-    name = call.group(1)
-    impossible = int(np.sum(numbers < 0 if name == "sqrt" else numbers <= 0))
-    if impossible:
-        raise OutcomeError(
-            f"{impossible} of {len(numbers)} values have no {name} in {variable!r}", f"{name} needs positive numbers",
-            "Correct these values, or enter the covariate untransformed",
-        )  # fmt: skip
-    return np.asarray(TRANSFORMS[name](numbers), float)
+def _assemble(frame: pd.DataFrame, asked: Terms, codings: dict[str, Coding]) -> Design:
+    present = {frozenset[str](), *(frozenset(factor.name for factor in term) for term in asked)}
+    coded = {name: code(coding, frame) for name, coding in codings.items()}
+    blocks: list[Matrix] = []
+    terms: list[Term] = []
+    for term in asked:
+        own = frozenset(factor.name for factor in term)
+        block, numeric = np.ones((1, 1)), True
+        labels: list[tuple[str, ...]] = [()]
+        for factor in term:
+            coding = codings[factor.name]
+            # R's rule: a category keeps all its levels where the term without it is not in the model.
+            full = coding.levels is not None and own - {factor.name} not in present
+            columns = coded[factor.name].T[0 if full or coding.levels is None else 1 :]
+            block = columns if labels == [()] else (columns[:, None] * block).reshape(-1, len(frame))
+            labels = [(*before, after) for after in coding.labels(full=full) for before in labels]
+            numeric = numeric and coding.levels is None
+        names = [(":" if numeric else " × ").join(label) for label in labels]
+        variable = ":".join(factor.name for factor in term)
+        levels = codings[variable].levels if len(term) == 1 else None
+        terms += [
+            Term(name, variable, *(() if levels is None else (levels[place + 1], levels[0])))
+            for place, name in enumerate(names)
+        ]
+        blocks.append(block)
+    X = np.concatenate(blocks).T if blocks else np.empty((len(frame), 0))
+    categories = {name: category_of(own, frame) for name, own in codings.items() if own.levels is not None}
+    return Design(X, tuple(terms), categories, asked, codings)

@@ -47,7 +47,7 @@ class Rows:
 
     def by_group(self) -> dict[str, Rows]:
         """Return the rows of each group that has any, in the order of the levels."""
-        if len(self.levels) == 1:
+        if len(self.levels) < 2 or not len(self.exit):
             return {self.levels[0]: self} if len(self.exit) else {}
         small = self.group.astype(np.int16) if len(self.levels) < 2**15 else self.group  # sorted digit by digit
         order = np.argsort(small, kind="stable")

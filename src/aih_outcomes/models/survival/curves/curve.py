@@ -106,7 +106,7 @@ def estimate_curve(
     table, at_risk = shown, shown_risk
     if weight is not None:
         table, counts = count_exits(exit, event, weight), cumulate(entry, weight)
-        at_risk = count_below(*counts, table.time) - table.left
+        at_risk = np.maximum(_weight_at_risk(table, *counts), table.leaving)  # whoever leaves is at risk
         at_risk = np.where(shown_risk == shown.event, table.event, at_risk)  # all die: exactly, whatever the weights
         if not count_rows:
             shown, shown_risk, (entries, entry_counts) = table, at_risk, counts
@@ -160,6 +160,13 @@ def cumulate(times: Vector, weight: Vector | None) -> tuple[Vector, Vector]:
     return distinct, np.concatenate([[0.0], np.cumsum(np.bincount(where, weight, len(distinct)))])
 
 
+def _weight_at_risk(table: Exits, entries: Vector, entry_counts: Vector) -> Vector:
+    """(n_times,) weight at risk, summed from the end, where it is small: nothing large is subtracted from it there."""
+    to_leave = np.cumsum(table.leaving[::-1])[::-1]
+    to_come = np.append(np.cumsum(np.diff(entry_counts)[::-1])[::-1], 0.0)
+    return np.asarray(to_leave - count_below(entries, to_come, table.time), float)
+
+
 def count_below(times: Vector, counts: Vector, limit: Vector, *, inclusive: bool = False) -> Vector:
     """Return case counts with time < limit, or <= limit (see ``cumulate``)."""
     return counts[np.searchsorted(times, limit, side="right" if inclusive else "left")]
@@ -204,7 +211,7 @@ def confidence_limits(
 def read_steps(curve: Curve, times: Vector) -> dict[str, Vector]:
     """Read a curve at given times: cumulative events, estimate, errors; NaN after the last time unless S(t) is 0."""
     step = np.searchsorted(curve.time, times, side="right")
-    unknown = (times > curve.time[-1]) & (curve.estimate[-1] > 0)
+    unknown = np.isnan(times) | ((times > curve.time[-1]) & (curve.estimate[-1] > 0))
 
     def read(values: Vector, before: float) -> Vector:
         return np.where(unknown, np.nan, np.concatenate([[before], values])[step])

@@ -18,14 +18,19 @@ def estimate_group_curves(
 
     Parameters
     ----------
-    from_day : where the curves begin; None for 0 or, where an event falls with fewer than ``least`` at risk early, the
-        first time from which so many are at risk in every group
+    from_day : where the curves begin; None for 0 (the first entry, if that is earlier) or, where an event falls with
+        fewer than ``least`` at risk early, the first time from which so many are at risk in every group
     count_rows : weights are fractions: rows, not weights, are at risk
 
     Raises
     ------
-    OutcomeError : nobody in a group is followed after the start
+    OutcomeError : nobody in a group is followed after the start; a start that is no finite number
     """
+    if from_day is not None and not np.isfinite(from_day):
+        raise OutcomeError(
+            f"from_day={from_day!r} is no time", "A curve begins at a finite time, in the outcome's unit",
+            "Leave it out, or write from_day=182",
+        )  # fmt: skip
     parts = rows.by_group()
     start = float(from_day) if from_day is not None else _common_start(parts, least, count_rows)
     return tuple(_one_curve(strata, part, start, count_rows) for strata, part in parts.items()), start
@@ -46,8 +51,11 @@ def refuse_nobody(outcome: TimeToEvent) -> None:
 
 
 def _common_start(parts: dict[str, Rows], least: int, count_rows: bool) -> float:
-    return max(
-        first_day_with_at_risk(rows.entry, rows.exit, rows.event, None if count_rows else rows.weight, least)
+    zero = min(0.0, *(float(rows.entry.min()) for rows in parts.values()))
+    return zero + max(
+        first_day_with_at_risk(
+            rows.entry - zero, rows.exit - zero, rows.event, None if count_rows else rows.weight, least
+        )
         for rows in parts.values()
     )
 

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.curves.arrays import PATIENT, has_fractions, number_clusters, read_rows
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import Curve, confidence_limits, read_steps
+from aih_outcomes.models.survival.curves.entries import ShownTimes, list_times
 from aih_outcomes.models.survival.curves.grouped import estimate_group_curves, refuse_nobody
 from aih_outcomes.models.survival.designs.design import caution, name_design
-from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit, Vector
+from aih_outcomes.outcomes import CENSORED, DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit, Vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 ConfType = Literal["log-log", "log", "plain", "arcsine", "logit"]
 Variance = Literal["greenwood", "infinitesimal jackknife"]
 
+CONF_TYPES = ("log-log", "log", "plain", "arcsine", "logit")
 LEAST_AT_RISK = 5
 VARIANCES: dict[str, str] = {"greenwood": "Greenwood's variance", "infinitesimal jackknife": "robust variance"}
 
@@ -39,6 +43,7 @@ class KaplanMeier:
     by_name : what the groups speak of; empty for everyone together
     conf_level, conf_type : pointwise interval
     alive_at : curves are S(t | event-free at ``alive_at``), in the outcome's unit; 0 where they start at time zero
+    is_conditional : they start later than time zero because too few were at risk (rule 13), not because it was asked
     variance : ``greenwood``, or ``infinitesimal jackknife`` over the rows that share a value of ``cluster``
     """
 
@@ -48,11 +53,12 @@ class KaplanMeier:
     conf_level: float
     conf_type: ConfType
     alive_at: float
+    is_conditional: bool
     variance: Variance
     cluster: str | None
 
     def tidy(self, *, unit: TimeUnit | None = None) -> pd.DataFrame:
-        """One row per group and distinct time at which someone leaves.
+        """One row per group and distinct time at which someone leaves or, under late entry, comes.
 
         Parameters
         ----------
@@ -63,23 +69,32 @@ class KaplanMeier:
         frame : ``label, strata, time, n_risk, n_event, n_censor, estimate, std_error, conf_low, conf_high``, and ``n``:
             cases behind the curve (patients, unless groups may change back). Where weights are fractions these count
             rows, and ``weight_at_risk, weight_event`` hold the weighted numbers. The standard error is on the scale of
-            S(t); limits are NaN where S(t) is 0 or, unless plain or log, 1.
+            S(t); limits are NaN where S(t) is 0 or, unless plain or log, 1. ``n_risk`` of the next row is who is at
+            risk at any time between two rows.
         """
         scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
         limits = [self._limits(curve) for curve in self.curves]
-        size = [len(curve.time) for curve in self.curves]
+        shown = [list_times(curve.time, curve.entries, curve.start) for curve in self.curves]
+        both = list(zip(self.curves, shown, strict=True))
+        size = [len(own.time) for own in shown]
         columns: dict[str, Any] = {
             "label": self.outcome.label,
             "strata": np.repeat(np.array([curve.strata for curve in self.curves], object), size),
-            "time": np.concatenate([curve.time for curve in self.curves]) * scale,
-            **{name: self._counts(name) for name in ("n_risk", "n_event", "n_censor")},
-            **{name: self._numbers(name) for name in ("estimate", "std_error")},
-            "conf_low": np.concatenate([low for low, _ in limits]),
-            "conf_high": np.concatenate([high for _, high in limits]),
+            "time": np.concatenate([own.time for own in shown]) * scale,
+            "n_risk": whole_numbers(np.concatenate([_at_risk(curve, own) for curve, own in both])),
+            "n_event": whole_numbers(np.concatenate([own.count(curve.n_event) for curve, own in both])),
+            "n_censor": whole_numbers(np.concatenate([own.count(curve.n_censor) for curve, own in both])),
+            "estimate": np.concatenate([own.hold(curve.estimate, 1.0) for curve, own in both]),
+            "std_error": np.concatenate([own.hold(curve.std_error, 0.0) for curve, own in both]),
+            "conf_low": np.concatenate([own.hold(low, np.nan) for own, (low, _) in zip(shown, limits, strict=True)]),
+            "conf_high": np.concatenate([own.hold(high, np.nan) for own, (_, high) in zip(shown, limits, strict=True)]),
             "n": whole_numbers(np.repeat([curve.exit_counts[-1] for curve in self.curves], size)),
         }
         if any(curve.weight_at_risk is not curve.n_risk for curve in self.curves):
-            columns |= {name: self._numbers(name) for name in ("weight_at_risk", "weight_event")}
+            columns["weight_at_risk"] = np.concatenate(
+                [np.where(own.is_step, own.hold(curve.weight_at_risk, 0.0), np.nan) for curve, own in both]
+            )
+            columns["weight_event"] = np.concatenate([own.count(curve.weight_event) for curve, own in both])
         frame = pd.DataFrame(columns)  # in the contract's order already: order_columns would copy a million rows
         frame.attrs = {"time_unit": unit or self.outcome.time_unit, "time_zero": self.outcome.time_zero}
         return frame
@@ -119,7 +134,17 @@ class KaplanMeier:
         Returns
         -------
         frame : ``label, strata, estimate, conf_low, conf_high, probability``, and ``n`` as in ``tidy``
+
+        Raises
+        ------
+        OutcomeError : a share that is none
         """
+        broken = int(np.sum([not 0 <= p <= 1 for p in probs]))
+        if broken:
+            raise OutcomeError(
+                f"{broken} of {len(probs)} numbers are no share of patients", "A share lies between 0 and 1",
+                "Write probs=[0.5] for the median",
+            )  # fmt: skip
         scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
         rows = [
             {"label": self.outcome.label, "strata": curve.strata, "probability": p, "n": curve.exit_counts[-1],
@@ -172,11 +197,10 @@ class KaplanMeier:
             f"{self.outcome.label}: Kaplan-Meier estimate, pointwise {self.conf_level:.0%} limits "
             f"({self.conf_type} scale{self._how_robust()}); time since {self.outcome.time_zero}."
         ]
-        if self.alive_at:
-            parts.append(
-                f"Entry is late and fewer than {LEAST_AT_RISK} were at risk early: the curves are conditional on being "
-                f"event-free at {in_quarters(self.alive_at, self.outcome.time_unit)}."
-            )
+        if self.alive_at > 0:
+            why = f"Entry is late and fewer than {LEAST_AT_RISK} were at risk early: t" if self.is_conditional else "T"
+            since = in_quarters(self.alive_at, self.outcome.time_unit)
+            parts.append(f"{why}he curves are conditional on being event-free at {since}.")
         if self.outcome.n_half_day:
             parts.append("Follow-up that ends on its first day counts half a day.")
         if self.by_name:
@@ -195,12 +219,6 @@ class KaplanMeier:
 
     def _limits(self, curve: Curve) -> tuple[Vector, Vector]:
         return confidence_limits(curve.estimate, curve.log_variance, self.conf_level, self.conf_type)
-
-    def _numbers(self, name: str) -> Vector:
-        return np.concatenate([getattr(curve, name) for curve in self.curves])
-
-    def _counts(self, name: str) -> pd.api.extensions.ExtensionArray:
-        return whole_numbers(self._numbers(name))
 
 
 def estimate_survival(
@@ -231,7 +249,8 @@ def estimate_survival(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : no TimeToEvent, no rows, nobody followed after ``from_day``, a cluster with Greenwood's variance
+    OutcomeError : no TimeToEvent, no rows, nobody followed after ``from_day``, a cluster with Greenwood's variance,
+        an unknown scale or variance
 
     Notes
     -----
@@ -247,6 +266,8 @@ def estimate_survival(
     """
     require_time_to_event(outcome)
     refuse_no_level(conf_level)
+    refuse_unknown_choice("conf_type", conf_type, CONF_TYPES)
+    refuse_unknown_choice("variance", variance, (None, *VARIANCES))
     refuse_nobody(outcome)
     fractions = has_fractions(outcome)
     if variance == "greenwood" and cluster:
@@ -262,7 +283,8 @@ def estimate_survival(
         codes = number_clusters(outcome, cluster)
         rows = replace(rows, cluster=codes[outcome.weight > 0])
     curves, start = estimate_group_curves(rows, from_day, LEAST_AT_RISK, count_rows=fractions)
-    return KaplanMeier(outcome, curves, name_groups(by), conf_level, conf_type, start, variance, cluster)
+    conditional = from_day is None and start > 0
+    return KaplanMeier(outcome, curves, name_groups(by), conf_level, conf_type, start, conditional, variance, cluster)
 
 
 def estimate_follow_up(
@@ -271,13 +293,32 @@ def estimate_follow_up(
     """Estimate how long patients were followed: Kaplan-Meier with events and censorings exchanged.
 
     The median follow-up is ``estimate_follow_up(outcome).quantiles([0.5])`` (Schemper & Smith, Control Clin Trials
-    1996;17:343). Parameters and errors as in ``estimate_survival``.
+    1996;17:343). Follow-up ends where a patient's last spell ends without an event; every event, competing ones
+    included, censors it. Parameters and errors as in ``estimate_survival``.
     """
     require_time_to_event(outcome)
-    ends = np.where(outcome.event, "censored", "end of follow-up")
-    event = pd.Categorical(ends, categories=["censored", "end of follow-up"])
-    swapped = outcome.with_rows(outcome.frame.assign(event=event), label=f"end of follow-up for {outcome.label}")
+    ends = (outcome.frame["event"] == CENSORED).to_numpy(bool) & _are_last(outcome)
+    event = pd.Categorical.from_codes(ends.astype(np.int8), categories=pd.Index([CENSORED, "end of follow-up"]))
+    swapped = outcome.with_rows(
+        outcome.frame.assign(event=event), label=f"end of follow-up for {outcome.label}", competing=()
+    )
     return estimate_survival(swapped, by=by, conf_level=conf_level, conf_type=conf_type)
+
+
+def _at_risk(curve: Curve, shown: ShownTimes) -> Vector:
+    """Return who is at risk at each time shown, those who come at the start among them."""
+    return curve.n_risk if shown.time is curve.time else curve.at_risk(shown.time, origin=curve.start)
+
+
+def _are_last(outcome: TimeToEvent) -> NDArray[np.bool_]:
+    """(n_rows,) whether a row is its patient's last: one that another follows ends no follow-up."""
+    if not len(outcome.frame) or np.ptp(outcome.entry) == 0:  # spells do not overlap: one row each
+        return np.ones(len(outcome.frame), bool)
+    patient = pd.factorize(outcome.frame[PATIENT])[0]
+    order = np.lexsort((outcome.exit, patient))
+    last = np.empty(len(order), bool)
+    last[order] = np.append(patient[order][1:] != patient[order][:-1], True)
+    return last
 
 
 def whole_numbers(values: Vector) -> pd.api.extensions.ExtensionArray:

@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from aih_outcomes.models.guard import GROUP, join_groups
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curves.arrays import Rows, number_strata, read_rows, refuse_fractions
+from aih_outcomes.models.survival.curves.checks import refuse_no_power
 from aih_outcomes.models.survival.curves.curve import count_below, count_exits, cumulate
 from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival, name_groups
 from aih_outcomes.models.survival.designs.design import caution, name_design
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Matrix = NDArray[np.float64]
+
+SINGULAR = 1e-10  # variance of a contrast, relative to the largest, below which there is none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,12 +110,13 @@ def compare_survival(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : an undeclared covariate, rows without a stratum, weights that are no case counts
+    OutcomeError : an undeclared covariate, rows without a stratum, weights that are no case counts or of no test
 
     Notes
     -----
     Mantel, Cancer Chemother Rep 1966;50:163; Fleming & Harrington, Commun Stat 1981;10:763; same as R's ``survdiff``.
     """
+    refuse_no_power(rho=rho, gamma=gamma)
     rows = read_rows(outcome, by)
     refuse_fractions(outcome, "Fit a weighted Cox model: fit_cox(..., cluster='patient_id') has a robust test")
     stratum = None if strata is None else number_strata(outcome, strata)[outcome.weight > 0]
@@ -134,15 +138,22 @@ def p_in_words(p_value: float) -> str:
 
 
 def quadratic_form(observed: Vector, expected: Vector, variance: Matrix) -> tuple[float, int, str | None]:
-    """Return χ², its degrees of freedom, and why there is none, if so."""
+    """Return χ², its degrees of freedom, and why there is none, if so.
+
+    Groups that never meet, as in strata of their own, take a degree of freedom each: df is the rank of the variance.
+    """
     compared = np.flatnonzero(expected > 0)[1:]  # the last difference follows from the others
     reason = "only one group" if len(observed) < 2 else ("no events" if not observed.sum() else None)
-    if reason is None and (not len(compared) or not np.diag(variance)[compared].all()):
-        reason = "no time at which two groups are at risk and an event falls"
     if reason:
         return float("nan"), len(compared), reason
     difference, spread = (observed - expected)[compared], variance[np.ix_(compared, compared)]
-    return float(difference @ np.linalg.solve(spread, difference)), len(compared), None
+    values, axes = np.linalg.eigh(spread)
+    known = values > SINGULAR * values.max(initial=0.0)
+    if not known.any():
+        return float("nan"), len(compared), "no time at which two groups are at risk and an event falls"
+    if known.all():
+        return float(difference @ np.linalg.solve(spread, difference)), len(compared), None
+    return float(np.sum((difference @ axes[:, known]) ** 2 / values[known])), int(known.sum()), None
 
 
 def sum_log_rank(
@@ -177,7 +188,8 @@ def _one_stratum(rows: Rows, rho: float, gamma: float) -> tuple[Vector, Vector, 
     w = pooled_weights(d, n, rho, gamma)
     share = at_risk / n[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = w**2 * d * np.where(n > 1, (n - d) / (n - 1), 0.0)
+        meet = (n > 1) & (np.count_nonzero(at_risk, axis=1) > 1)
+        spread = w**2 * d * np.where(meet, (n - d) / (n - 1), 0.0)
     variance = np.diag(spread @ share) - (share * spread[:, None]).T @ share
     return w @ dead, w @ (share * d[:, None]), variance
 

@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import Curve, confidence_limits, read_steps
 from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK, KaplanMeier, estimate_survival, in_quarters
 from aih_outcomes.models.survival.designs.design import caution, name_design
@@ -64,7 +65,7 @@ class Milestones:
         ]
         if self.not_estimable:
             parts.append(f"Not estimable: {self.not_estimable}.")
-        if self.curves.alive_at:
+        if self.curves.alive_at > 0:
             since = in_quarters(self.curves.alive_at, outcome.time_unit)
             parts.append(f"Conditional on being event-free at {since}.")
         return " ".join([*parts, caution(outcome.design)]).strip()
@@ -97,15 +98,20 @@ def compare_milestones(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : no time asked for
+    OutcomeError : no time asked for, or one that is no number; an unknown scale
 
     Notes
     -----
     The test on the log-log scale holds its level best in small groups (Klein et al., Stat Med 2007;26:4505). Intervals
     of contrasts from those of the groups: Zou & Donner, Stat Med 2008;27:1693. Groups count as independent.
     """
-    if not len(times):
-        raise OutcomeError("No time is asked for", "A milestone is a time", "Write times=[365, 1826]")
+    refuse_unknown_choice("scale", scale, ("plain", "log-log"))
+    broken = int(np.sum(~np.isfinite(np.asarray(times, float))))
+    if broken or not len(times):
+        raise OutcomeError(
+            f"{broken} of {len(times)} times are no finite numbers", "A milestone is a time, and one at least is asked for",
+            "Write times=[365, 1826]",
+        )  # fmt: skip
     curves = estimate_survival(outcome, by=by, conf_level=conf_level, conf_type=scale, cluster=cluster)
     z = float(norm.ppf((1 + conf_level) / 2))
     groups = [_read(curve, times, curves) for curve in curves.curves]

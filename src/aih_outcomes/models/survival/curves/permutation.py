@@ -16,8 +16,9 @@ from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curves.arrangements import Labels, count_arrangements, draw_labels, enumerate_labels
 from aih_outcomes.models.survival.curves.arrays import PATIENT, Rows, number_strata, read_rows
+from aih_outcomes.models.survival.curves.checks import refuse_no_draws, refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival, name_groups
-from aih_outcomes.models.survival.curves.log_rank import p_in_words, quadratic_form, sum_log_rank
+from aih_outcomes.models.survival.curves.log_rank import SINGULAR, p_in_words, quadratic_form, sum_log_rank
 from aih_outcomes.models.survival.curves.restricted_mean import compare_restricted_means
 from aih_outcomes.models.survival.designs.design import caution, name_design
 from aih_outcomes.outcomes import Groups, TimeToEvent, Vector
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Statistic = Literal["log-rank", "restricted mean difference"]
 
+STATISTICS = ("log-rank", "restricted mean difference")
 MOST_ARRANGEMENTS = 100_000
 FOLLOW_UP_ALPHA = 0.05  # below it follow-up counts as different between groups
 LEAST_DIFFERENCE = 1e-9  # relative; statistics nearer than this are equal
@@ -66,9 +68,10 @@ class PermutationTest:
     def tidy(self) -> pd.DataFrame:
         """One row: ``label, term, time, estimate, std_error, p_value, measure, exact, n_counted``.
 
-        ``std_error`` is that of the p-value, by chance of the draw: 0 where the test is exact.
+        ``std_error`` is that of the p-value, by chance of the draw: 0 where the test is exact, NaN where there is none.
         """
-        error = 0.0 if self.exact else float(np.sqrt(self.p_value * (1 - self.p_value) / self.n_counted))
+        chance = 0.0 if self.exact else self.p_value * (1 - self.p_value) / max(self.n_counted, 1)
+        error = float("nan") if self.not_estimable else float(np.sqrt(chance))
         return order_columns(pd.DataFrame([{
             "label": self.outcome.label, "term": " vs ".join(reversed(self.levels)), "time": self.horizon,
             "estimate": self.observed, "std_error": error, "p_value": self.p_value, "measure": self.statistic,
@@ -136,7 +139,8 @@ def compare_by_permutation(
     ------
     ImmortalTimeError : groups became known after entry
     OutcomeError : several rows of a patient, weights, or follow-up that differs between the groups: censoring or entry
-        with p < 0.05 in a log-rank test. Labels are then no longer exchangeable though the event times are alike
+        with p < 0.05 in a log-rank test. Labels are then no longer exchangeable though the event times are alike; an
+        unknown statistic, no permutation, no numpy Generator
 
     Notes
     -----
@@ -146,6 +150,8 @@ def compare_by_permutation(
     """
     names = (strata,) if isinstance(strata, str) else tuple(strata or ())
     require_time_to_event(outcome)
+    refuse_unknown_choice("statistic", statistic, STATISTICS)
+    refuse_no_draws("n_permutations", n_permutations, rng)
     _refuse_repeated(outcome)
     rows, stratum = read_rows(outcome, by), _join_strata(outcome, names)
     follow_up, entry = _check_exchangeable(rows, stratum)
@@ -195,7 +201,7 @@ def _log_rank_form(rows: Rows, stratum: NDArray[np.int64]) -> Callable[[Labels],
         n, sizes = int(own.sum()), np.bincount(rows.group[own], minlength=k).astype(float)
         spread = float(np.sum(scores[own] ** 2)) / max(n - 1, 1)  # the scores of a stratum sum to 0
         variance += spread * (np.diag(sizes) - np.outer(sizes, sizes) / n)
-    inverse = np.linalg.pinv(variance)
+    inverse = np.linalg.pinv(variance, rcond=SINGULAR, hermitian=True)
 
     def measure(labels: Labels) -> Vector:
         sums = np.column_stack([(labels == code) @ scores for code in range(k)])

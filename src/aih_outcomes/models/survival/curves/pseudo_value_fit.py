@@ -15,10 +15,12 @@ from scipy.stats import norm
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, label_rows, require_time_to_event
 from aih_outcomes.models.result import order_columns, refuse_no_level
+from aih_outcomes.models.survival.cox.result import FEW_EVENTS
 from aih_outcomes.models.survival.cox.terms import build_design, refuse_undeclared
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.curves.leave_one_out import Matrix
-from aih_outcomes.models.survival.curves.pseudo_values import Summary, pseudo_matrix
+from aih_outcomes.models.survival.curves.pseudo_values import KERNELS, Summary, pseudo_matrix
 from aih_outcomes.models.survival.designs.design import caution, name_design, refuse_reversible
 from aih_outcomes.outcomes import Groups, TimeToEvent, Vector
 
@@ -87,7 +89,7 @@ class PseudoValueFit:
         return {
             "n": self.n, "n_event": self.n_event, "n_missing": self.n_missing, "times": self.times, "of": self.of,
             "link": self.link, "by": self.by_name, "covariates": self.covariates,
-            "events_per_parameter": self.n_event / max(len(self.names) - len(self.times), 1),
+            "events_per_parameter": self.events_per_parameter,
             "design": name_design(self.outcome.design), "not_estimable": self.not_estimable,
         }  # fmt: skip
 
@@ -106,7 +108,14 @@ class PseudoValueFit:
         ]
         if self.n_missing:
             parts.append(f"Rows left out for a missing covariate: {self.n_missing}.")
+        if self.events_per_parameter < FEW_EVENTS:
+            parts.append(f"Fewer than {FEW_EVENTS} events per parameter; fewer terms lessen it.")
         return " ".join([*parts, caution(outcome.design)]).strip()
+
+    @property
+    def events_per_parameter(self) -> float:
+        """Events for each term that is no intercept."""
+        return self.n_event / max(len(self.names) - len(self.times), 1)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Refuse politely: the terms are read as a table.
@@ -124,7 +133,7 @@ def fit_pseudo_values(
     times: Sequence[float],
     of: Summary = "survival",
     by: Groups | str | None = None,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     link: Link = "identity",
     missing: Literal["raise", "exclude"] = "raise",
     conf_level: float = 0.95,
@@ -137,13 +146,14 @@ def fit_pseudo_values(
     of : ``survival`` is modelled as the risk, one minus survival: coefficients are risk differences (identity) or log
         hazard ratios (cloglog); of a cumulative incidence, log subdistribution hazard ratios
     by : groups known at entry (guarded) or a covariate; the first level is the reference
-    covariates : columns, ``log(column)``, ``log2(column)``, ``sqrt(column)``; categories against their first level
+    covariates : terms as in ``fit_cox``; categories against their first level
     missing : refuse rows without a value, or exclude them, count them and make the pseudo-values of those left
 
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : see ``compute_pseudo_values``; unknown terms, missing covariates, the cloglog link of a mean
+    OutcomeError : see ``compute_pseudo_values``; unknown terms or choices, missing covariates, a time asked for twice,
+        the cloglog link of a mean
 
     Notes
     -----
@@ -153,13 +163,23 @@ def fit_pseudo_values(
     refuse_no_level(conf_level)
     require_time_to_event(outcome)
     refuse_reversible(outcome.design, by)
+    for name, given, choices in (
+        ("of", of, tuple(KERNELS)), ("link", link, ("identity", "cloglog")), ("missing", missing, ("raise", "exclude")),
+    ):  # fmt: skip
+        refuse_unknown_choice(name, given, choices)
+    if len(set(times)) < len(times):
+        raise OutcomeError(
+            f"{len(times) - len(set(times))} of {len(times)} times are asked for twice",
+            "Each time has one intercept", "Name each time once",
+        )  # fmt: skip
     if (of, link) not in MEASURES:
         raise OutcomeError(
             f"The {link} link is asked for a {of}", "A restricted mean has differences: the identity link",
             "Write link='identity'",
         )  # fmt: skip
-    refuse_undeclared(outcome, covariates)
-    terms = ([] if by is None else [GROUP]) + [name for name in covariates if by is None or name not in (by, GROUP)]
+    asked = [covariates] if isinstance(covariates, str) else list(covariates)
+    refuse_undeclared(outcome, asked)
+    terms = ([] if by is None else [GROUP]) + [name for name in asked if by is None or name not in (by, GROUP)]
     frame = outcome.frame if by is None else label_rows(outcome, by)
     used = np.asarray(np.isfinite(build_design(frame, terms).X).all(axis=1), bool)
     n_missing = int(np.sum(~used))
@@ -178,7 +198,7 @@ def fit_pseudo_values(
     names = ("intercept",) if k == 1 else tuple(f"intercept at {time:g}" for time in times)
     estimate, covariance, reason = _solve(response.T.ravel(), X, np.tile(np.arange(n), k), link, design.X, kept)
     return PseudoValueFit(
-        outcome, name_groups(by), tuple(covariates), tuple(float(time) for time in times), of, link,
+        outcome, name_groups(by), tuple(asked), tuple(float(time) for time in times), of, link,
         (*names, *design.names), estimate, covariance, n, int(kept.event.sum()), n_missing, conf_level, reason,
     )  # fmt: skip
 

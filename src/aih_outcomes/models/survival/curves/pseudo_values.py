@@ -11,6 +11,7 @@ import pandas as pd
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.survival.curves.arrays import PATIENT, read_events
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.leave_one_out import (
     Matrix,
     Sample,
@@ -76,8 +77,7 @@ def pseudo_matrix(outcome: TimeToEvent, times: Sequence[float], of: Summary) -> 
 
 
 def _refuse_unsuited(outcome: TimeToEvent, times: Vector, of: str) -> None:
-    if of not in KERNELS:
-        raise OutcomeError(f"of={of!r} is no summary", f"Summaries are {', '.join(KERNELS)}", "Name one of them")
+    refuse_unknown_choice("of", of, KERNELS)
     if outcome.competing and of != "cumulative incidence":
         raise OutcomeError(
             f"{outcome.label!r} has competing events ({', '.join(outcome.competing)})",

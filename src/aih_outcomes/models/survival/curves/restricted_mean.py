@@ -71,7 +71,7 @@ class HorizonComparison:
         text = (
             f"{TITLES[self.kind]} to {self.horizon:g} {outcome.time_unit} since {outcome.time_zero} ({outcome.label})."
         )
-        if self.curves.alive_at:
+        if self.curves.alive_at > 0:
             text += f" Conditional on being event-free at {in_quarters(self.curves.alive_at, outcome.time_unit)}."
         return f"{text} {caution(outcome.design)}".strip()
 

@@ -96,7 +96,8 @@ def compare_survival_trend(
     (cᵀ(O − E))² / cᵀVc with scores c (Tarone, Biometrika 1975;62:679).
     """
     test = compare_survival(outcome, by=by, strata=strata, rho=rho, gamma=gamma)
-    chosen = np.arange(1.0, len(test.levels) + 1) if scores is None else np.asarray(scores, float)
+    chosen = np.arange(1.0, len(test.levels) + 1) if scores is None else pd.to_numeric(pd.Series(scores), errors="coerce")
+    chosen = np.asarray(chosen, float)
     if len(chosen) != len(test.levels) or (len(chosen) > 1 and np.ptp(chosen) == 0) or not np.isfinite(chosen).all():
         raise OutcomeError(
             f"{len(chosen)} scores are given for {len(test.levels)} groups",
@@ -118,14 +119,14 @@ class PairwiseTests:
     Attributes
     ----------
     overall : the test of all groups at once
-    table : ``term, statistic, df, p_value, p_adjusted``: one row per pair, p-values by Holm
+    table : ``term, statistic, df, p_value, p_adjusted, not_estimable``: one row per pair, p-values by Holm
     """
 
     overall: LogRank
     table: pd.DataFrame
 
     def tidy(self) -> pd.DataFrame:
-        """One row per pair of groups: ``label, term, statistic, df, p_value, p_adjusted``."""
+        """One row per pair of groups: ``label, term, statistic, df, p_value, p_adjusted, not_estimable``."""
         return order_columns(self.table.assign(label=self.overall.outcome.label))
 
     def glance(self) -> dict[str, Any]:
@@ -158,9 +159,13 @@ def compare_survival_pairs(
     rows = []
     for one, other in combinations(overall.levels, 2):
         test = compare_survival(outcome.with_rows(outcome.frame[labels.isin([one, other]).to_numpy()]), **how)
-        rows.append({"term": f"{other} vs {one}", "statistic": test.statistic, "df": test.df, "p_value": test.p_value})
-    table = pd.DataFrame(rows, columns=["term", "statistic", "df", "p_value"])
-    return PairwiseTests(overall, table.assign(p_adjusted=adjust_holm(table["p_value"].to_numpy(float))))
+        rows.append({
+            "term": f"{other} vs {one}", "statistic": test.statistic, "df": test.df, "p_value": test.p_value,
+            "not_estimable": test.not_estimable,
+        })  # fmt: skip
+    table = pd.DataFrame(rows, columns=["term", "statistic", "df", "p_value", "not_estimable"])
+    table.insert(4, "p_adjusted", adjust_holm(table["p_value"].to_numpy(float)))
+    return PairwiseTests(overall, table)
 
 
 def adjust_holm(p_values: Vector) -> Vector:

@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import order_columns, refuse_no_level
+from aih_outcomes.models.survival.curves.entries import list_times
 from aih_outcomes.models.survival.curves.kaplan_meier import in_quarters, name_groups
 from aih_outcomes.models.survival.designs.design import caution, in_a_list, name_design
 from aih_outcomes.models.survival.recurrent.mean_curve import (
@@ -57,7 +58,7 @@ class MeanCumulative:
     alive_at: float
 
     def tidy(self, *, unit: TimeUnit | None = None) -> pd.DataFrame:
-        """One row per group and distinct time of an event, of a terminal event, or of an end of follow-up.
+        """One row per group and distinct time of an event, terminal event, end of follow-up, or late entry.
 
         Parameters
         ----------
@@ -70,15 +71,17 @@ class MeanCumulative:
             it is 0 on the log scale. Terminal events are counted in ``glance()``
         """
         scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
-        frames = [
-            pd.DataFrame({
+        frames = []
+        for curve in self.curves:
+            shown = list_times(curve.steps.time, curve.turns, curve.start)
+            estimate, std_error = (shown.hold(values, 0.0) for values in (curve.estimate, curve.std_error))
+            frames.append(pd.DataFrame({
                 "label": self.outcome.label, "strata": curve.strata, "state": self.outcome.label,
-                "time": curve.steps.time * scale, "n_risk": curve.n_risk, "n_event": curve.n_event,
-                "n_censor": curve.n_censor, **self._limits(curve.estimate, curve.std_error), "n": curve.n_patients,
+                "time": shown.time * scale, "n_risk": curve.at_risk(shown.time),
+                "n_event": shown.count(curve.n_event), "n_censor": shown.count(curve.n_censor),
+                **self._limits(estimate, std_error), "n": curve.n_patients,
                 "measure": self.estimand, "design": name_design(self.outcome.design),
-            })
-            for curve in self.curves
-        ]  # fmt: skip
+            }))  # fmt: skip
         frame = order_columns(pd.concat(frames, ignore_index=True))
         frame.attrs = {"time_unit": unit or self.outcome.time_unit, "time_zero": self.outcome.time_zero}
         return frame

@@ -57,6 +57,16 @@ class MeanCurve:
         return np.where(times <= self.start, after, before)
 
     @property
+    def turns(self) -> Vector:
+        """Times at which someone begins to be counted, or is followed on without being counted."""
+        rows = self.rows
+        on = np.zeros(len(rows.exit) + 1, dtype=bool)  # whether the row before is counted and goes on in this one
+        on[1:] = rows.counted & ~rows.leaves
+        begins = rows.counted & ~on[:-1]
+        stops = on[1:-1] & ~rows.counted[1:]
+        return np.concatenate([rows.entry[begins], rows.exit[:-1][stops]])
+
+    @property
     def nobody_left(self) -> bool:
         """Whether everyone at risk at the last time has died: nothing more can happen, and the mean stays."""
         return bool(self.steps.n_end[-1] and self.steps.n_end[-1] == self.steps.n_alive[-1])

@@ -13,6 +13,7 @@ from scipy.stats import norm
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curves.curve import confidence_limits
+from aih_outcomes.models.survival.curves.entries import list_times
 from aih_outcomes.models.survival.curves.kaplan_meier import in_quarters
 from aih_outcomes.models.survival.designs.design import caution, name_design
 from aih_outcomes.models.survival.states.products import Matrices
@@ -52,7 +53,7 @@ class StateCurves:
     is_conditional: bool
 
     def tidy(self, *, unit: TimeUnit | None = None) -> pd.DataFrame:
-        """One row per group, state and time: the beginning, then each time someone leaves a state or follow-up.
+        """One row per group, state and time: the beginning, then whenever someone comes, or leaves a state or altogether.
 
         Parameters
         ----------
@@ -68,16 +69,17 @@ class StateCurves:
         scale = self._scale(unit)
         frames = []
         for curve in self.curves:
-            begins = np.array([curve.start])
-            slots = np.concatenate([[0], curve.slot(curve.time)])
-            times = np.concatenate([begins, curve.time])
-            frame = self._frame(curve, times, curve.occupied[slots], curve.std_error[slots])
+            shown = list_times(np.append(curve.start, curve.time), curve.spells.entry, curve.start)
+            slots = curve.slot(shown.time)
+            frame = self._frame(curve, shown.time, curve.occupied[slots], curve.std_error[slots])
             nobody = np.zeros((1, curve.n_states))
-            n_risk = np.vstack([curve.at_risk(begins), curve.n_risk])
+            n_risk = curve.at_risk(shown.time)
+            n_event, n_censor = (
+                shown.count(np.vstack([nobody, part])).ravel("F") for part in (curve.n_event, curve.n_censor)
+            )
             followed = n_risk[:, 0] if curve.shared_risk else n_risk.sum(axis=1)
             frames.append(frame.assign(
-                n_risk=n_risk.ravel("F"), n_event=np.vstack([nobody, curve.n_event]).ravel("F"),
-                n_censor=np.vstack([nobody, curve.n_censor]).ravel("F"),
+                n_risk=n_risk.ravel("F"), n_event=n_event, n_censor=n_censor,
                 n_followed=np.tile(followed.astype(int), len(self.states)), n=curve.n,
             ))  # fmt: skip
         whole = pd.concat(frames, ignore_index=True)
