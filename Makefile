@@ -1,6 +1,7 @@
 # GNU make 3.81 (macOS) is enough. What needs more than a line is a Python script in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help environment report test check notebooks manual data truth bench-endpoints recovery-endpoints lock clean distclean
+.PHONY: help environment report test check notebooks manual parity data truth bench-endpoints bench-survival \
+  recovery-endpoints recovery-survival lock clean distclean
 
 BIN := .venv/bin
 STAMP := .venv/.stamp-environment
@@ -42,6 +43,9 @@ notebooks: $(STAMP)  ## Jupyter Lab in notebooks/
 manual: $(STAMP)  ## the endpoint manual, from the criteria and the spec tests, in reports/output/endpoint-manual/
 	$(BIN)/python tools/manual.py reports/output/endpoint-manual/index.html
 
+parity: $(STAMP)  ## every figure compared with R or SAS, in reports/output/parity/ (needs the reference data beside the clone)
+	$(BIN)/python tools/parity.py
+
 data: $(STAMP)  ## write data/synthetic anew, byte for byte
 	$(BIN)/aih-outcomes simulate data/synthetic
 
@@ -52,8 +56,14 @@ truth: $(STAMP)  ## count the truth behind the synthetic cohort and its calibrat
 bench-endpoints: $(STAMP)  ## how fast endpoints are derived; a million patients, 2 minutes (fewer: ARGS=100000)
 	$(BIN)/python tools/bench_endpoints.py $(ARGS)
 
+bench-survival: $(STAMP)  ## how fast the survival models are, beside R where it is installed, 4 minutes (fewer rows: ARGS=100000)
+	$(BIN)/python tools/bench_survival.py $(ARGS)
+
 recovery-endpoints: $(STAMP)  ## endpoints against the simulated truth, 3 minutes (fewer children: ARGS="700 5000")
 	$(BIN)/python tools/recovery_endpoints.py $(ARGS)
+
+recovery-survival: $(STAMP)  ## survival models against simulated truths, and their coverage (fewer replicates: ARGS=200)
+	$(BIN)/python tools/recovery_survival.py $(ARGS)
 
 lock: $(STAMP)  ## resolve the dependencies anew, keeping what still fits (all to their newest: ARGS=--upgrade)
 	$(BIN)/python tools/lock.py write $(ARGS)

@@ -104,12 +104,20 @@ def cut_curve(curve: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps(curve: pd.DataFrame, column: str, start: float = 1.0) -> Numbers:
-    """(n, 2) corners of a step curve in per cent, from ``start`` at time 0; so are limits before the first event."""
+    """(n, 2) corners of a step curve in per cent, from ``start`` at time 0; so are limits before the first event.
+
+    Under late entry the curve begins where the first is at risk: before, nothing was seen.
+    """
+    begins = 0.0
+    if enters_late(curve):
+        seen = curve["n_risk"].astype("Float64").to_numpy(float, na_value=np.nan) != 0
+        curve = curve.iloc[max(int(np.argmax(seen)) - 1, 0) :]
+        begins = float(curve["time"].iloc[0])
     time = curve["time"].to_numpy(float)
     value = curve[column].astype(float).to_numpy(float)
     if column != "estimate":  # limits are not estimable while nobody had the event
         value = np.where(np.isnan(value) & (curve["estimate"].to_numpy(float) == start), start, value)
-    x = np.concatenate([[0.0], time])
+    x = np.concatenate([[begins], time])
     y = np.concatenate([[start], value]) * 100
     return np.column_stack([np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]])
 

@@ -26,7 +26,7 @@ from aih_outcomes.figures.canvas import (
     wrap_to,
 )
 from aih_outcomes.figures.placement import points_from
-from aih_outcomes.figures.risk_table import LEADING
+from aih_outcomes.figures.risk_table import LATE_ENTRY, LEADING
 from aih_outcomes.figures.scales import plain, time_ticks
 from aih_outcomes.figures.style import BLACK, DARK, POINTS_PER_INCH, GroupStyle, bundled_font, ink, is_light, styles_of
 
@@ -162,7 +162,9 @@ def _write_below(ax: Axes, tidy: pd.DataFrame, ticks: list[float]) -> None:
             text, (tick, 0), (0, -down), xycoords=ax.get_xaxis_transform(), textcoords="offset points", ha="center",
             va="top", color=DARK, annotation_clip=False, fontproperties=bundled_font(style.small),
         )  # fmt: skip
-    notes = [wrap_to(words, width_of(ax) * 1.15, style.small) for words in (explain_hidden(tidy),) if words]
+    rises = bool((np.diff(counts[np.isfinite(counts)]) > 0).any())
+    late = LATE_ENTRY if rises else ""
+    notes = [wrap_to(words, width_of(ax) * 1.15, style.small) for words in (late, explain_hidden(tidy)) if words]
     ax.text(
         left, -down - 1.5 * style.small * LEADING, "\n".join(notes), va="top", color=DARK, transform=here,
         fontproperties=bundled_font(style.small), linespacing=LEADING,

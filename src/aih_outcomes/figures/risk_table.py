@@ -32,8 +32,8 @@ def read_risk(curve: pd.DataFrame, ticks: Sequence[float], *, hidden: str, is_cu
 
     Notes
     -----
-    At risk at a tick is the number at the next time of the frame: exact without late entry; with it, those who enter
-    between the two are counted already, and before the first time nothing is known. Events are those up to the tick.
+    At risk at a tick is the number at the next time of the frame, which holds every time at which someone leaves or,
+    under late entry, comes; before its first time nothing is known then. Events are those up to the tick.
     """
     time = curve["time"].to_numpy(float)
     events = curve[EVENTS_TO_DATE] if EVENTS_TO_DATE in curve else curve["n_event"].cumsum()

@@ -88,7 +88,7 @@ GROUP_STYLES: Mapping[str, GroupStyle] = MappingProxyType(
         "Steroid-free response": GroupStyle("#00466E", (0, (8, 1.5)), "H"),
         "Loss of response": GroupStyle("#F0B95A", (0, (4, 1.2)), ">"),
         "Advanced therapy": GroupStyle("#66C2A5", (0, (7, 1.5, 1, 1.5)), "."),
-        "Transplant": GroupStyle("#6B6B6B", (0, (5, 1, 1, 1, 1, 1)), "x"),
+        "Transplant": GroupStyle("#882255", (0, (5, 1, 1, 1, 1, 1)), "x"),
         "Death": GroupStyle("#222222", (0, (2, 1)), "+"),
         "No longer followed": GroupStyle("#DDDDDD", (0, (1, 3.5)), "<", edge=DARK),
     }
