@@ -25,6 +25,7 @@ from aih_outcomes.figures.canvas import (
     width_of,
     wrap_to,
 )
+from aih_outcomes.figures.curves import cut_curve
 from aih_outcomes.figures.placement import points_from
 from aih_outcomes.figures.risk_table import LATE_ENTRY, LEADING
 from aih_outcomes.figures.scales import plain, time_ticks
@@ -50,10 +51,11 @@ def draw_occupation(
 
     Returns
     -------
-    The axes. Areas end where the frame does; under the axis stands how many are at risk.
+    The axes. Areas end where fewer than 5, or 10 % of the patients, are at risk; how many are stands under the axis.
     """
     ax = open_axes(ax, width="one_and_half", height_mm=85)
     remember_frame(ax, tidy)
+    tidy = _end_where_few_are_followed(tidy)
     wide = tidy.pivot_table(index="time", columns="state", values="estimate", aggfunc="last", observed=True)
     if wide.empty:
         return say_nothing(ax, "\n".join(filter(None, (NOTHING, say_left_out(tidy)))))
@@ -88,6 +90,14 @@ def draw_occupation(
         if spot is not None:
             _name_inside(ax, state, spot, looks[state].colour)
     return ax
+
+
+def _end_where_few_are_followed(tidy: pd.DataFrame) -> pd.DataFrame:
+    column = "n_followed" if "n_followed" in tidy else "n_risk"
+    followed = tidy.groupby("time")[column].max().rename("n_risk").reset_index()
+    kept = tidy[tidy["time"].isin(cut_curve(followed)["time"])]
+    kept.attrs = tidy.attrs
+    return kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
