@@ -44,7 +44,7 @@ manual: $(STAMP)  ## the endpoint manual, from the criteria and the spec tests, 
 	$(BIN)/python tools/manual.py reports/output/endpoint-manual/index.html
 
 parity: $(STAMP)  ## every figure compared with R or SAS, in reports/output/parity/ (needs the reference data beside the clone)
-	$(BIN)/python tools/parity.py
+	$(BIN)/python tools/parity.py $(ARGS)
 
 data: $(STAMP)  ## write data/synthetic anew, byte for byte
 	$(BIN)/aih-outcomes simulate data/synthetic

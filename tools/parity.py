@@ -57,11 +57,13 @@ def read_record(folder: str) -> list[Figure]:
     return sorted(figures, key=lambda f: (f.result, f.test, f.figure))
 
 
-def main() -> int:
-    """Compare, record, and write the page."""
+def main(record: str | None) -> int:
+    """Compare, unless a run of the tests has written its record already, and write the page."""
+    code = 0
     with tempfile.TemporaryDirectory() as folder:
-        code = run_tests(folder)
-        figures = read_record(folder)
+        if record is None:
+            code = run_tests(folder)
+        figures = read_record(record or folder)
     if not figures:
         print("Nothing was compared: the folder of reference data is absent; set AIH_SHARED to it", file=sys.stderr)
         return 1
@@ -89,4 +91,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))
