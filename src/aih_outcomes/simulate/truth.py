@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aih_outcomes.simulate.estimands import Estimand, Truth
 from aih_outcomes.simulate.parameters import DEFAULT
+from aih_outcomes.simulate.truth_mechanisms import truth_of_mechanisms
 from aih_outcomes.simulate.truth_population import MECHANISMS, draw_population, truth_of_prevalence
 from aih_outcomes.simulate.truth_response import truth_of_courses, truth_of_response
 from aih_outcomes.simulate.truth_survival import (
@@ -36,12 +37,17 @@ def _switches(mechanism: str, n: int) -> list[Estimand]:
     return [*truth_of_switch(outcomes, DEFAULT, mechanism), *truth_of_individuals(outcomes, mechanism)]
 
 
+def _mechanisms(mechanism: str, n: int) -> list[Estimand]:
+    return truth_of_mechanisms(SEED, n)
+
+
 def compute_truth(n_children: int = N_CHILDREN, n_carriers: int = N_CARRIERS, *, processes: int = 1) -> Truth:
     """Count every estimand.
 
     Parameters
     ----------
-    n_children : copies for response and survival (T1, T2, T3, T5)
+    n_children : copies for response and survival (T1, T2, T3, T5), and patients of the mechanisms of their own (T4,
+        T6, T7, T8, T14, T15) where those have no closed form
     n_carriers : carriers of a matched gene for potential outcomes (T12, T13)
     processes : the result does not depend on it
     """
@@ -51,6 +57,7 @@ def compute_truth(n_children: int = N_CHILDREN, n_carriers: int = N_CARRIERS, *,
         (_population, "null, high hazard", n_children),
     ]
     jobs += [(_switches, "default", n_carriers), (_switches, "no effect", n_carriers)]
+    jobs += [(_mechanisms, "of their own", n_children)]
     if processes == 1:
         parts = [job(mechanism, n) for job, mechanism, n in jobs]
     else:
