@@ -85,3 +85,15 @@ def test_says_what_it_means_in_a_sentence():
 def test_what_is_no_ratio_is_refused(estimate, limits, how):
     with pytest.raises(OutcomeError):
         compute_e_value(estimate, **limits, **({"measure": "risk ratio"} | how))
+
+
+@pytest.mark.parametrize("ratio", [1e300, 1e-300])
+def test_a_ratio_of_any_size_has_an_e_value(ratio):
+    assert np.isfinite(compute_e_value(ratio, measure="hazard ratio").e_value)
+    assert compute_e_value(ratio, measure="risk ratio").e_value == pytest.approx(2e300, rel=1e-12)
+
+
+@pytest.mark.parametrize("given", [None, "2", True, float("nan")])
+def test_what_is_no_number_is_refused(given):
+    with pytest.raises(OutcomeError, match="is no ratio"):
+        compute_e_value(given, measure="risk ratio")

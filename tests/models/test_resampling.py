@@ -152,3 +152,40 @@ def test_it_draws(imputed):
     figure, ax = plt.subplots(figsize=(6, 5))
     assert pool_fits([fit_cox(rows, covariates=TERMS) for rows in imputed]).plot(ax=ax) is ax
     plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("estimates", "variances", "df"),
+    [([1.0, 2.0], [-1.0, 1.0], 10), ([1.0, 2.0], [1.0, 1.0], 0), (1.0, 1.0, 10), ([[1, 2], [1]], [[1, 2], [1]], 10)],
+)
+def test_what_cannot_be_pooled_is_refused(estimates, variances, df):
+    with pytest.raises(OutcomeError):
+        pool_estimates(estimates, variances, df_complete=df)
+
+
+def test_as_many_terms_as_events_leave_nothing_for_degrees_of_freedom():
+    frame = pd.DataFrame({"time": [1, 2, 3, 4], "dead": [1, 1, 0, 0], "x": [1.0, 3, 2, 5], "y": [2.0, 1, 5, 1.5]})
+    rows = TimeToEvent.from_frame(frame, exit="time", event="dead", covariates=["x"])
+    one = fit_cox(rows.with_rows(rows.frame.assign(event=rows.frame["event"].where(frame["time"] < 2, "censored"))),
+                  covariates=["x"], penalty="firth")  # fmt: skip
+    pooled = pool_fits([one, one])
+    assert one.n_event == 1
+    assert pooled.not_estimable == "no event is left over for degrees of freedom"
+    assert pooled.tidy()["estimate"].isna().all()
+
+
+def test_what_is_no_fit_is_not_pooled():
+    with pytest.raises(OutcomeError, match="is no Cox fit"):
+        pool_fits([1, 2])
+
+
+def test_few_events_per_parameter_are_said_of_pooled_fits():
+    frame = pd.DataFrame({"time": [1, 2, 3, 4, 5, 6], "dead": [1, 1, 1, 0, 1, 0], "x": [1.0, 0, 2, 1, 1, 0]})
+    fit = fit_cox(TimeToEvent.from_frame(frame, exit="time", event="dead", covariates=["x"]), covariates=["x"])
+    pooled = pool_fits([fit, fit])
+    assert pooled.glance()["events_per_parameter"] == 4
+    assert "Fewer than 5 events per parameter" in pooled.describe()
+
+
+def test_no_replicates_give_no_interval():
+    assert all(np.isnan(part).all() for part in compute_percentile_interval(np.empty((0, 3)), conf_level=0.95))

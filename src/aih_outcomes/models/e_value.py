@@ -121,12 +121,14 @@ def _risk_ratio(ratio: float, measure: str, outcome: str) -> float:
     if measure == "risk ratio" or outcome == "rare":
         return ratio
     root = float(np.sqrt(ratio))
-    return root if measure == "odds ratio" else float((1 - 0.5**root) / (1 - 0.5 ** (1 / root)))
+    if measure == "odds ratio":
+        return root
+    return float(np.expm1(-np.log(2) * root) / np.expm1(-np.log(2) / root))
 
 
 def _e_value(ratio: float) -> float:
     above = max(ratio, 1 / ratio)
-    return float(above + np.sqrt(above * (above - 1)))
+    return float(above + np.sqrt(above) * np.sqrt(above - 1))
 
 
 def _refuse_unusable(
@@ -140,10 +142,14 @@ def _refuse_unusable(
             "Name one of each",
         )
     given = [value for value in (conf_low, conf_high) if value is not None]
-    ordered = len(given) != 2 or given[0] <= estimate <= given[1]
-    if len(given) == 1 or not ordered or not all(np.isfinite(value) and value > 0 for value in (estimate, *given)):
+    numbers = all(_is_ratio(value) for value in (estimate, *given))
+    if len(given) == 1 or not numbers or (given and not given[0] <= estimate <= given[1]):
         raise OutcomeError(
             f"{estimate!r} with limits ({conf_low!r}, {conf_high!r}) is no ratio with its interval",
             "A ratio is finite and above 0, on its own or between both limits",
             "Pass hazard_ratio, hr_low and hr_high, not their logarithms",
         )
+
+
+def _is_ratio(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < np.inf

@@ -13,7 +13,9 @@ from scipy.stats import t as student
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import order_columns, refuse_no_level
-from aih_outcomes.models.survival.designs.design import caution
+from aih_outcomes.models.survival.cox.checks import require_fit
+from aih_outcomes.models.survival.cox.result import FEW_EVENTS
+from aih_outcomes.models.survival.designs.design import caution, name_design
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +93,9 @@ class PooledFits:
         """Return how many data sets were pooled, and why not, if so."""
         return {
             "n_imputations": len(self.fits), "n": len(self.fits[0].frame), "n_event": self.fits[0].n_event,
-            "conf_level": self.fits[0].conf_level, "not_estimable": self.not_estimable,
+            "events_per_parameter": self.fits[0].events_per_parameter,
+            "design": name_design(self.fits[0].outcome.design), "conf_level": self.fits[0].conf_level,
+            "not_estimable": self.not_estimable,
         }  # fmt: skip
 
     def describe(self) -> str:
@@ -103,6 +107,8 @@ class PooledFits:
             f"Cox model of {outcome.label} pooled over {len(self.fits)} imputed data sets (Rubin's rules, degrees of "
             "freedom of Barnard and Rubin); values are assumed to be missing at random."
         )
+        if self.fits[0].events_per_parameter < FEW_EVENTS:
+            text += f" Fewer than {FEW_EVENTS} events per parameter: ratios tend to be too extreme."
         return f"{text} {caution(outcome.design)}".strip()
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -120,7 +126,7 @@ def pool_estimates(estimates: Floats, variances: Floats, *, df_complete: float =
     Parameters
     ----------
     estimates, variances : (m, p), or (m,) for one quantity; on a scale on which they are about normal
-    df_complete : degrees of freedom if nothing were missing; infinite for a normal quantile
+    df_complete : degrees of freedom if nothing were missing, above 0; infinite for a normal quantile
 
     Returns
     -------
@@ -128,7 +134,7 @@ def pool_estimates(estimates: Floats, variances: Floats, *, df_complete: float =
 
     Raises
     ------
-    OutcomeError : fewer than two data sets, or arrays of different shapes
+    OutcomeError : fewer than two data sets, arrays of different shapes, a variance below 0, no degrees of freedom
 
     Notes
     -----
@@ -140,12 +146,19 @@ def pool_estimates(estimates: Floats, variances: Floats, *, df_complete: float =
     >>> round(float(pooled.estimate[0]), 3), round(float(pooled.std_error[0]), 3)
     (1.2, 0.306)
     """
-    q, u = np.asarray(estimates, float), np.asarray(variances, float)
+    q, u = _read_sets(estimates), _read_sets(variances)
     if len(q) < 2 or q.shape != u.shape:
         raise OutcomeError(
             f"{len(q)} sets of estimates came with {len(u)} of variances",
             "Rubin's rules need two imputed data sets or more, each with its estimates and their variances",
             "Impute several times, and pass arrays of one shape",
+        )
+    below = int(np.sum(u < 0))
+    if below or not df_complete > 0:
+        raise OutcomeError(
+            f"{below} variances lie below 0, df_complete={df_complete!r}",
+            "A variance is 0 or more, degrees of freedom are more than 0",
+            "Pass squared standard errors, and events minus terms as df_complete",
         )
     q, u = q.reshape(len(q), -1), u.reshape(len(u), -1)
     m, within, between = len(q), u.mean(axis=0), q.var(axis=0, ddof=1)
@@ -158,6 +171,14 @@ def pool_estimates(estimates: Floats, variances: Floats, *, df_complete: float =
         df = df_large if np.isinf(df_complete) else np.where(share > 0, 1 / (1 / df_large + 1 / observed), observed)
         fmi = (riv + 2 / (df + 3)) / (riv + 1)
     return Pooled(m, q.mean(axis=0), np.sqrt(total), within, between, np.asarray(df), df_large, riv, share, fmi)
+
+
+def _read_sets(values: Floats) -> Floats:
+    """Return arrays of numbers, one row per data set; rows of different lengths are none."""
+    try:
+        return np.atleast_1d(np.asarray(values, float))
+    except ValueError:
+        return np.empty(0)
 
 
 def pool_fits(fits: Sequence[CoxFit], *, df_complete: float | None = None) -> PooledFits:
@@ -174,8 +195,10 @@ def pool_fits(fits: Sequence[CoxFit], *, df_complete: float | None = None) -> Po
 
     Raises
     ------
-    OutcomeError : fewer than two fits, or fits of different terms, rows or events
+    OutcomeError : fewer than two Cox fits, or fits of different terms, rows or events
     """
+    for fit in fits:
+        require_fit(fit)
     known = {(tuple(fit.design.names), len(fit.frame), fit.n_event, fit.conf_level) for fit in fits}
     if len(fits) < 2 or len(known) > 1:
         raise OutcomeError(
@@ -186,9 +209,11 @@ def pool_fits(fits: Sequence[CoxFit], *, df_complete: float | None = None) -> Po
     failed = [fit.not_estimable for fit in fits if fit.not_estimable is not None]
     reason = f"{len(failed)} of {len(fits)} fits are not ({failed[0]})" if failed else None
     estimates = np.array([fit.coefficients for fit in fits])
-    if failed:
-        estimates = np.full_like(estimates, np.nan)
     free = fits[0].n_event - estimates.shape[1] if df_complete is None else df_complete
+    if reason is None and not free > 0:
+        reason = "no event is left over for degrees of freedom"
+    if reason:
+        estimates, free = np.full_like(estimates, np.nan), 1
     variances = np.array([np.diag(fit.vcov) for fit in fits])
     return PooledFits(tuple(fits), pool_estimates(estimates, variances, df_complete=free), reason)
 
@@ -210,6 +235,9 @@ def compute_percentile_interval(replicates: Floats, *, conf_level: float) -> tup
     Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, 10.4.
     """
     refuse_no_level(conf_level)
+    if not len(replicates):
+        nothing = np.full(np.shape(replicates)[1:], np.nan)
+        return nothing, nothing, nothing
     known = np.isfinite(replicates)
     n_known = known.sum(axis=0)
     filled = np.sort(np.where(known, replicates, np.inf), axis=0)

@@ -133,10 +133,13 @@ def test_differences_of_risk_stand_beside_the_ratios(pbc):
     treated = pbc.with_rows(pbc.frame[pbc.frame["trt"].notna()])
     fit = fit_cause_specific(treated, by="trt", covariates=["age"])
     risks = fit.compare_risks(horizon=1825)
-    assert risks["state"].tolist() == ["death", "transplant"]
-    at = estimate_cumulative_incidence(treated, by="trt").at([1825]).set_index(["state", "strata"])
+    assert risks["state"].tolist() == ["death", "death", "transplant", "transplant"]
+    assert risks["measure"].tolist() == ["risk_difference", "time_lost_difference"] * 2
+    curves, key = estimate_cumulative_incidence(treated, by="trt"), ["state", "strata"]
+    lost = curves.restricted_time_lost(1825).set_index(key)
+    frames = {"risk_difference": curves.at([1825]).set_index(key), "time_lost_difference": lost}
     for row in risks.itertuples():
-        one, other = at.loc[(row.state, "2")], at.loc[(row.state, "1")]
+        one, other = (frames[row.measure].loc[(row.state, level)] for level in ("2", "1"))
         assert row.estimate == pytest.approx(one["estimate"] - other["estimate"], rel=1e-12)
         assert row.std_error**2 == pytest.approx(one["std_error"] ** 2 + other["std_error"] ** 2, rel=1e-12)
         assert row.conf_low < row.estimate < row.conf_high
@@ -151,7 +154,7 @@ def test_under_late_entry_the_difference_says_from_when(invented):
     fit = fit_cause_specific(rows, by="z", covariates=["x"])
     risks = fit.compare_risks(horizon=10)
     assert risks["alive_at"].ge(0).all()
-    assert risks["estimate"].between(-1, 1).all()
+    assert risks.loc[risks["measure"] == "risk_difference", "estimate"].between(-1, 1).all()
     before = fit.compare_risks(horizon=risks["alive_at"].iloc[0])
     assert before["not_estimable"].str.contains("before the day").all()
 
@@ -164,7 +167,7 @@ def test_no_difference_of_risk_beyond_the_last_time_with_five_at_risk(pbc):
 
 
 def test_differences_of_risk_need_groups(pbc):
-    with pytest.raises(OutcomeError, match="compare no groups"):
+    with pytest.raises(OutcomeError, match="compares no groups"):
         fit_cause_specific(pbc, covariates=MAYO).compare_risks()
 
 

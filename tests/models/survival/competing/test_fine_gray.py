@@ -361,3 +361,54 @@ def test_a_hundred_thousand_patients_are_fitted_within_a_moment():
                           "status": random.choice(["censored", "flare", "death"], n)})  # fmt: skip
     fit = fit_fine_gray(outcome(frame), covariates=["x", "z"], cause="flare")
     assert np.abs(fit.tidy()["statistic"]).max() < 4  # nothing is going on
+
+
+def test_differences_of_risk_and_of_time_lost_stand_beside_the_ratio(pbc):
+    rows = follow(pbc, ["trt"])
+    fit = fit_fine_gray(rows, by="trt", cause="death")
+    from aih_outcomes.models.survival.competing.cause_specific import fit_cause_specific
+
+    own = fit.compare_risks(horizon=1825)
+    both = fit_cause_specific(rows, by="trt").compare_risks(horizon=1825)
+    pd.testing.assert_frame_equal(own, both[both["state"] == "death"].reset_index(drop=True))
+    assert own["measure"].tolist() == ["risk_difference", "time_lost_difference"]
+    with pytest.raises(OutcomeError, match="compares no groups"):
+        fit_fine_gray(rows, covariates=["age"], cause="death").compare_risks()
+
+
+def test_several_kinds_of_the_event_are_one_risk_even_where_a_rival_bears_their_name(pbc):
+    halves = pbc.assign(end=np.where((pbc["end"] == "death") & (pbc["id"] % 2 == 0), "late death", pbc["end"]))
+    rows = outcome(
+        halves.dropna(subset=["trt"]), ["trt"], event="end", competing=["transplant"], label="transplant"
+    )  # fmt: skip
+    fit = fit_fine_gray(rows, by="trt")
+    assert fit.cause == "transplant (the event)"
+    whole = fit_fine_gray(follow(pbc, ["trt"]), by="trt", cause="death")
+    assert fit.coefficients == pytest.approx(whole.coefficients, rel=1e-10)
+    expected, found = (one.compare_risks(horizon=1825)["estimate"] for one in (whole, fit))
+    assert found.to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-10)
+
+
+def test_values_too_large_to_compute_with_are_not_estimable(invented):
+    frame = invented.assign(x=np.where(np.arange(len(invented)) == 3, 1e300, invented["x"]))
+    fit = fit_fine_gray(outcome(frame), covariates=["x"], cause="relapse")
+    assert fit.not_estimable == "a term has values too large to compute with"
+
+
+def test_a_robust_variance_of_nothing_is_no_answer():
+    frame = pd.DataFrame({"time": 10, "status": ["relapse"] * 6, "x": [1.0, 2, 3, 4, 5, 6], "z": "a"})
+    fit = fit_fine_gray(outcome(frame), covariates=["x"])
+    assert "robust variance is 0" in fit.not_estimable
+
+
+def test_an_unknown_way_with_missing_values_is_refused(invented):
+    with pytest.raises(OutcomeError, match="missing='banana' is unknown"):
+        fit_fine_gray(outcome(invented), covariates=["x"], cause="relapse", missing="banana")
+
+
+def test_rows_in_any_order_and_ids_of_any_kind_give_the_same_fit(invented):
+    rows = outcome(invented.assign(pid=[f"P{i}" for i in range(len(invented))]), patient_id="pid")
+    shuffled = rows.with_rows(rows.frame.sample(frac=1, random_state=2))
+    one, other = (fit_fine_gray(own, covariates=["x", "z"], cause="relapse") for own in (rows, shuffled))
+    assert other.coefficients == pytest.approx(one.coefficients, rel=1e-10)
+    assert np.diag(other.vcov) == pytest.approx(np.diag(one.vcov), rel=1e-10)

@@ -130,3 +130,8 @@ def test_the_words_carry_the_design_and_no_p_of_zero(data_set):
     text = compare_cumulative_incidence(outcome(frame, ["edema"], design="landmark"), by="edema").describe()
     assert "p < 0.001" in text
     assert "Prognostic association" in text
+
+
+def test_a_power_that_is_no_number_is_refused(invented):
+    with pytest.raises(OutcomeError, match="gives the test no weights"):
+        compare_cumulative_incidence(outcome(invented, ["g"]), by="g", rho=float("nan"))

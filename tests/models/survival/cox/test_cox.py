@@ -167,7 +167,7 @@ def test_nothing_prints_a_warning_whatever_the_rows_are():
     fit = fit_cox(outcome(frame, ["x"], weight="w"), covariates=["x"], missing="exclude")
     assert (fit.glance()["n"], fit.glance()["n_missing_excluded"]) == (3, 1)
     nobody = outcome(frame.assign(w=0), ["x"], weight="w")
-    assert fit_cox(nobody, covariates=["x"]).not_estimable == "no events"
+    assert fit_cox(nobody, covariates=["x"]).not_estimable == "no rows with a weight and every covariate"
     assert fit_cox(outcome(frame.assign(x=1.0), ["x"]), covariates=["x"]).not_estimable
     alone = outcome(frame.iloc[:1], ["x"])
     assert fit_cox(alone, covariates=["x"]).not_estimable

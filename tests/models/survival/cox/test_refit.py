@@ -142,7 +142,7 @@ def test_what_is_not_estimable_stays_so_and_no_resamples_are_refused(late_entry)
     result = refit(fit, rng=np.random.default_rng(1), n_resamples=5)
     assert result.not_estimable == "no events"
     assert result.tidy()["estimate"].isna().all()
-    with pytest.raises(OutcomeError, match="0 resamples"):
+    with pytest.raises(OutcomeError, match="n_resamples=0"):
         refit(fit_cox(late_entry, covariates=["x"]), rng=np.random.default_rng(1), n_resamples=0)
 
 

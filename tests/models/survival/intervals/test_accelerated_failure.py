@@ -213,7 +213,7 @@ def test_missing_covariates_are_refused_or_counted(seen_at_looks):
 
 
 REFUSED = {
-    "unknown distribution": ({"distribution": "gamma"}, "no distribution"),
+    "unknown distribution": ({"distribution": "gamma"}, "distribution='gamma' is unknown"),
     "undeclared": ({"covariates": ["y"]}, "unknown"),
     "conf_level": ({"conf_level": 95}, "level of confidence"),
 }

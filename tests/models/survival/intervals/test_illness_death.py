@@ -225,7 +225,7 @@ def test_missing_covariates_are_refused_or_counted(liver_deaths, seen_at_looks):
 
 
 REFUSED = {
-    "shape": ({"hazards": "gompertz"}, "no shape"),
+    "shape": ({"hazards": "gompertz"}, "hazards='gompertz' is unknown"),
     "cuts of a Weibull": ({"cuts": [2, 4]}, "cut"),
     "cuts in disorder": ({"hazards": "piecewise constant", "cuts": [4, 2]}, "cut"),
 }

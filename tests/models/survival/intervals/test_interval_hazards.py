@@ -220,7 +220,7 @@ def test_a_spline_says_when_it_has_too_few_times(seen_at_looks):
 
 
 REFUSED = {
-    "baseline": ({"baseline": "flat"}, "no baseline"),
+    "baseline": ({"baseline": "flat"}, "baseline='flat' is unknown"),
     "knots": ({"baseline": "spline", "n_knots": 20}, "knots"),
     "cluster": ({"cluster": "patient_id"}, "Robust errors"),
 }

@@ -6,7 +6,7 @@ import pytest
 
 from aih_outcomes.errors import ImmortalTimeError, OutcomeError
 from aih_outcomes.models.survival.recurrent.fit import fit_recurrent, to_risk_spells
-from aih_outcomes.outcomes import Groups, TimeToEvent
+from aih_outcomes.outcomes import Groups, RecurrentEvents, TimeToEvent
 from tests.models.survival.recurrent.test_mean_cumulative import FOUR, SETS, from_r, read
 
 RTOL = 1e-7
@@ -89,3 +89,29 @@ def test_a_single_event_outcome_is_refused():
     frame = pd.DataFrame({"t": [1, 2], "e": [1, 0]})
     with pytest.raises(OutcomeError, match="holds no recurrent events"):
         fit_recurrent(TimeToEvent.from_frame(frame, exit="t", event="e"))
+
+
+def test_groups_known_at_entry_may_be_compared_on_the_gap_clock():
+    """Known on day 3 of patients first at risk from day 5 on: the restarted clock makes nobody immortal."""
+    frame = pd.DataFrame({
+        "id": list("aabbccddeeff"), "start": [5, 9, 5, 12, 5, 20, 5, 15, 6, 11, 5, 30], "what": [1, 0, 1, 1, 1, 0] * 2,
+        "stop": [9, 40, 12, 30, 20, 50, 15, 33, 11, 44, 30, 61],
+    })  # fmt: skip
+    events = RecurrentEvents.from_frame(frame, patient_id="id", entry="start", exit="stop", event="what")
+    arms = pd.DataFrame({"patient_id": list("abcdef"), "label": ["x", "y"] * 3, "onset": 1.0, "known_at": 3.0})
+    by = Groups(arms, "arm", ("x", "y"))
+    named = frame.assign(arm=frame["id"].map(dict(zip("abcdef", ["x", "y"] * 3, strict=True))))
+    known = RecurrentEvents.from_frame(
+        named, patient_id="id", entry="start", exit="stop", event="what", covariates=["arm"]
+    )
+    ours, same = fit_recurrent(events, by=by, scale="gap").tidy(), fit_recurrent(known, by="arm", scale="gap").tidy()
+    np.testing.assert_array_equal(ours["estimate"], same["estimate"])
+    late = Groups(arms.assign(known_at=7.0), "arm", ("x", "y"))
+    with pytest.raises(ImmortalTimeError):
+        fit_recurrent(events, by=late, scale="gap")
+
+
+@pytest.mark.parametrize("how", [{"scale": "days"}, {"missing": "drop"}])
+def test_an_unknown_choice_is_refused(how):
+    with pytest.raises(OutcomeError, match="is unknown"):
+        fit_recurrent(from_r(SETS[0]), by="arm", **how)

@@ -6,28 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import label_rows, require_time_to_event
+from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.survival.competing.risk_differences import compare_risks
 from aih_outcomes.models.survival.cox.fit import fit_cox
 from aih_outcomes.models.survival.cox.penalty import Penalty
 from aih_outcomes.models.survival.cox.proportional_hazards import Transform, check_proportional_hazards
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS, CoxFit, Missing, Ties
-from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK, name_groups
+from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import caution, name_design
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-DIFFERENCES = [
-    "label", "strata", "term", "state", "time", "estimate", "std_error", "conf_low", "conf_high", "alive_at",
-    "not_estimable",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,30 +107,13 @@ class CauseSpecificFit:
         return order_columns(stack_tables(tests))
 
     def compare_risks(self, *, horizon: float | None = None) -> pd.DataFrame:
-        """Compare the groups' cumulative incidence of each cause at a horizon: the absolute beside the relative.
+        """Compare the groups' risk of each cause, and the time lost to it: the absolute beside the relative.
 
-        Parameters
-        ----------
-        horizon : in the outcome's unit; None for the last time with 5 at risk in every group
-
-        Returns
-        -------
-        frame : ``label, strata, term, state, time, estimate, std_error, conf_low, conf_high, alive_at, not_estimable``:
-            one row per group but the first and cause, its incidence minus that of the first group, unadjusted and given
-            event-free at ``alive_at``; NaN with the reason where a group has fewer than 5 at risk at the horizon
-
-        Raises
-        ------
-        OutcomeError : the models compare no groups
+        Parameters, columns and errors as in ``risk_differences.compare_risks``: one row per group but the first, cause
+        and measure, with ``not_estimable`` where a group has fewer than 5 at risk at the horizon.
         """
-        if self.by is None:
-            raise OutcomeError(
-                "The models compare no groups", "A difference of risks has two groups",
-                "Name them: fit_cause_specific(..., by=...)",
-            )  # fmt: skip
-        return _compare_risks(
-            self.outcome, self.by, list(self.fits), horizon, next(iter(self.fits.values())).conf_level
-        )
+        one = next(iter(self.fits.values()))
+        return compare_risks(self.outcome, self.by, list(self.fits), horizon, one.conf_level)
 
 
 def fit_cause_specific(
@@ -204,47 +181,6 @@ def follow_cause(outcome: TimeToEvent, cause: str) -> TimeToEvent:
     """Return the outcome with every other cause censored, named after the cause: for its hazard, not for its risk."""
     event = outcome.frame["event"].cat.set_categories([CENSORED, cause]).fillna(CENSORED)
     return replace(outcome, frame=outcome.frame.assign(event=event), label=cause, competing=())
-
-
-def _compare_risks(
-    outcome: TimeToEvent, by: Groups | str, causes: list[str], horizon: float | None, conf_level: float
-) -> pd.DataFrame:
-    from aih_outcomes.models.survival.competing.cumulative_incidence import estimate_cumulative_incidence
-
-    last = _last_with_enough(outcome, by)
-    limit = min([time for time in last.values() if time > 0], default=np.nan) if horizon is None else float(horizon)
-    first, *others = last
-    curves = estimate_cumulative_incidence(outcome, by=by, conf_level=conf_level)
-    begins = float(curves.glance()["alive_at"])
-    at = curves.at([limit]).set_index(["strata", "state"]) if limit > begins else None
-    z, rows = norm.ppf((1 + conf_level) / 2), []
-    for level in others:
-        few = [name for name in (first, level) if not last[name] >= limit]
-        reason = f"fewer than {LEAST_AT_RISK} at risk at the horizon in {' and '.join(few)}" if few else None
-        if at is None and not few:
-            reason = "the horizon lies before the day from which the curves can be told"
-        for cause in causes:
-            gap = spread = np.nan
-            if at is not None and not reason:
-                pair = at.reindex([(level, cause), (first, cause)])[["estimate", "std_error"]].to_numpy(float)
-                gap, spread = float(pair[0, 0] - pair[1, 0]), float(np.hypot(pair[0, 1], pair[1, 1]))
-            rows.append([
-                outcome.label, level, f"{level} − {first}", cause, limit, gap, spread, gap - z * spread,
-                gap + z * spread, begins, reason or ("no events" if np.isnan(gap) else None),
-            ])  # fmt: skip
-    return order_columns(pd.DataFrame(rows, columns=DIFFERENCES))
-
-
-def _last_with_enough(outcome: TimeToEvent, by: Groups | str) -> dict[str, float]:
-    """Return by group the last time at which 5 are at risk; −inf where there never are."""
-    frame = label_rows(outcome, by)
-    last = {}
-    for level, rows in frame.groupby("group", observed=True):
-        entry, exit = np.sort(rows["entry"].to_numpy(float)), np.sort(rows["exit"].to_numpy(float))
-        time = np.unique(exit)
-        n_risk = np.searchsorted(entry, time, "left") - np.searchsorted(exit, time, "left")
-        last[str(level)] = float(time[n_risk >= LEAST_AT_RISK].max(initial=-np.inf))
-    return last
 
 
 def loglik_of(fit: CoxFit) -> tuple[float, float]:

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_number
 from aih_outcomes.models.guard import GROUP, declared_column, label_rows, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import refuse_reversible
 from aih_outcomes.models.survival.states.aalen_johansen import incidence_variances
-from aih_outcomes.models.survival.states.spells import STAYS, Codes, Spells, arrange, find_start
+from aih_outcomes.models.survival.states.spells import STAYS, Codes, Spells, arrange, find_common_start
 from aih_outcomes.models.survival.states.state_curve import StateCurve, estimate_state_curve, share_risk
 from aih_outcomes.models.survival.states.state_curves import ConfType, StateCurves, refuse_no_conf_type
 from aih_outcomes.models.survival.states.state_occupation import read_cluster
@@ -144,7 +146,9 @@ def estimate_cumulative_incidence(
     _refuse_unusable(outcome, variance, cluster)
     states, event = _read_causes(outcome)
     parts = _read_groups(outcome, by, event, cluster)
-    begins = max(find_start(spells) for spells in parts.values()) if from_day is None else float(from_day)
+    begins = (
+        find_common_start(parts.values()) if from_day is None else read_number("from_day", from_day, "from_day=365")
+    )
     curves = tuple(
         _estimate_curve(strata, spells.begun_at(begins), len(states), begins, variance)
         for strata, spells in parts.items()
@@ -208,10 +212,7 @@ def _refuse_later_spells(spells: Spells, label: str) -> None:
 def _refuse_unusable(outcome: TimeToEvent, variance: object, cluster: str | None) -> None:
     if not len(outcome.frame) or not outcome.weight.any():
         raise OutcomeError(f"{outcome.label!r} has no rows", "A curve needs someone at risk", "Check the exclusions")
-    if variance not in ("infinitesimal jackknife", "aalen"):
-        raise OutcomeError(
-            f"variance={variance!r} is not known", "It is 'infinitesimal jackknife' or 'aalen'", "Name one of them"
-        )
+    refuse_unknown_choice("variance", variance, ("infinitesimal jackknife", "aalen"))
     if variance == "aalen" and cluster is not None:
         raise OutcomeError(
             f"A variance clustered by {cluster!r} is asked of the delta method", "It takes patients for independent",

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, counts_by_level, label_rows, require_time_to_event
+from aih_outcomes.models.guard import GROUP, label_rows, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.models.survival.competing.fine_gray_result import VARIANCES, FineGrayFit, Matrix, Ties, Variance
 from aih_outcomes.models.survival.competing.observation import (
@@ -21,6 +22,8 @@ from aih_outcomes.models.survival.competing.observation import (
 )
 from aih_outcomes.models.survival.competing.rows import (
     name_cause,
+    number_patients,
+    only_cause,
     read_spells,
     refuse_changing,
     refuse_uncovered,
@@ -33,10 +36,16 @@ from aih_outcomes.models.survival.competing.subdistribution import (
     maximise,
     score_residuals,
 )
+from aih_outcomes.models.survival.cox.fit import overflows
+from aih_outcomes.models.survival.cox.formula import list_terms
+from aih_outcomes.models.survival.cox.kernel import weighted_cross
 from aih_outcomes.models.survival.cox.result import Missing
 from aih_outcomes.models.survival.cox.terms import Design, refuse_undeclared
-from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
+
+LEAST_VARIANCE = 1e-20  # of a robust variance, relative to the model's; below it there is none
+CLEARLY_FULL_RANK = 1e-6  # smallest eigenvalue of the correlations; below it the rank is counted
 
 
 def fit_fine_gray(
@@ -84,7 +93,9 @@ def fit_fine_gray(
     -----
     Fine & Gray, JASA 1999;94:496; late entry: Geskus, Biometrics 2011;67:39. The same figures as cmprsk's ``crr``, or
     as ``finegray`` and ``coxph`` of R survival. Where censoring is stratified, ``crr`` differs from the derivation in
-    its variance (an event counts for the weights of its own stratum only), and so does ``convention="crr"``.
+    its variance (an event counts for the weights of its own stratum only), and so does ``convention="crr"``; R's
+    ``finegray`` makes such weights for a stratified ``coxph`` alone, so that ``convention="finegray"`` has no
+    counterpart there.
 
     Examples
     --------
@@ -101,26 +112,29 @@ def fit_fine_gray(
     """
     refuse_no_level(conf_level)
     require_time_to_event(outcome)
-    _refuse_unknown_choices(ties, convention, variance)
+    for argument, given, choices in (
+        ("ties", ties, ("breslow", "efron")), ("convention", convention, ("crr", "finegray")),
+        ("variance", variance, (None, *VARIANCES)), ("missing", missing, ("raise", "exclude")),
+    ):  # fmt: skip
+        refuse_unknown_choice(argument, given, choices)
     refuse_changing(outcome)
     name, levels = name_cause(outcome, cause)
     frame = outcome.frame if by is None else label_rows(outcome, by)
-    names = [covariates] if isinstance(covariates, str) else list(covariates)
+    names = list_terms(covariates)
     variables = names if by is None else [GROUP, *(term for term in names if term not in (by, GROUP))]
     refuse_undeclared(outcome, [*names, *([censoring_strata] if censoring_strata else [])])
     frame, design, n_missing = rows_used(outcome, frame, variables, censoring_strata, missing)
-    patient = np.asarray(pd.factorize(frame["patient_id"])[0], np.int64)
+    patient = number_patients(frame)
     spells, asked = read_spells(frame, levels, patient), variance or ("full" if convention == "crr" else "robust")
     refuse_uncovered(outcome, spells, frame["weight"].to_numpy(float), convention, asked)
     n_competing = {str(level): int(n) for level, n in frame["event"].value_counts(sort=False).items() if n}
     n_competing = {level: n for level, n in n_competing.items() if level not in (CENSORED, *levels)}
-    frame = frame.assign(event=frame["event"].where(frame["event"].isin(levels), CENSORED))
-    strata = np.zeros(len(frame), np.int64)
+    frame, strata = only_cause(frame, levels), np.zeros(len(frame), np.int64)
     if censoring_strata is not None:
         strata = np.asarray(pd.factorize(frame[censoring_strata], sort=True)[0], np.int64)
     best = _solve(frame, design, spells, strata, patient, ties, convention, asked)
     return FineGrayFit(
-        outcome, name, name_groups(by), frame, design, n_competing, best.coefficients, best.vcov, best.vcov_model,
+        outcome, name, by, frame, design, n_competing, best.coefficients, best.vcov, best.vcov_model,
         best.time, best.hazard, best.centre, best.loglik_null, best.loglik, best.scaled_gradient, ties, convention,
         asked, censoring_strata, n_missing, conf_level, best.not_estimable,
     )  # fmt: skip
@@ -146,16 +160,23 @@ def _solve(
     frame: pd.DataFrame, design: Design, spells: Spells, strata: Index, patient: Index, ties: Ties,
     convention: Convention, variance: Variance,
 ) -> _Solution:  # fmt: skip
-    reason = _why_hopeless(frame, design)
+    reason = _why_hopeless(spells.event, design)
     if reason:
         return _unknown(design, reason)
+    if overflows(design.X):
+        return _unknown(design, "a term has values too large to compute with")
+    centre, spread = design.X.mean(axis=0), np.array([x.std() * (x.min() < x.max()) for x in design.X.T])
+    by_exit = np.argsort(spells.exit, kind="stable")
+    spells, strata, patient = spells.of(by_exit), strata[by_exit], patient[by_exit]
+    columns = zip(design.X.T, centre, np.where(spread > 0, spread, 1.0), strict=True)
+    Z = np.column_stack([(x[by_exit] - mean) / scale for x, mean, scale in columns])
+    if not _has_full_rank(Z):
+        return _unknown(design, "terms are constant or collinear")
     observed = [estimate_observation(spells.of(strata == level), convention) for level in range(strata.max() + 1)]
     reason = _why_no_weights(spells, observed, strata)
     if reason:
         return _unknown(design, reason)
-    sets = map_risk_sets(spells, observed, strata, frame["weight"].to_numpy(float), efron=ties == "efron")
-    centre, spread = design.X.mean(axis=0), design.X.std(axis=0)
-    Z = np.ascontiguousarray((design.X - centre) / spread)
+    sets = map_risk_sets(spells, observed, strata, frame["weight"].to_numpy(float)[by_exit], efron=ties == "efron")
     best = maximise(Z, sets)
     if not best.converged:
         return _unknown(design, _why_not_converged(best, design))
@@ -168,22 +189,12 @@ def _solve(
         shares = residuals @ vcov_model
         summed = np.column_stack([np.bincount(patient, share) for share in shares.T])
         vcov = np.asarray(summed.T @ summed)
+        if not (np.diag(vcov) > LEAST_VARIANCE * np.diag(vcov_model)).all():
+            return _unknown(design, "the robust variance is 0 (everyone at risk has the event at once)")
     return _Solution(
         best.beta / spread, vcov / back, vcov_model / back, sets.time, at.hazard * np.exp(-at.shift), centre,
         best.loglik_null, at.loglik, best.scaled_gradient, None,
     )  # fmt: skip
-
-
-def _refuse_unknown_choices(ties: object, convention: object, variance: object) -> None:
-    known = {
-        "ties": (ties, ("breslow", "efron")), "convention": (convention, ("crr", "finegray")),
-        "variance": (variance, (None, *VARIANCES)),
-    }  # fmt: skip
-    for name, (given, choices) in known.items():
-        if given not in choices:
-            raise OutcomeError(
-                f"{name}={given!r} is unknown", f"Known are {', '.join(map(repr, choices))}", "Name one of them"
-            )
 
 
 def _unknown(design: Design, reason: str) -> _Solution:
@@ -192,26 +203,30 @@ def _unknown(design: Design, reason: str) -> _Solution:
     return _Solution(blank, square, square, np.empty(0), np.empty(0), blank, nan, nan, nan, reason)
 
 
-def _why_hopeless(frame: pd.DataFrame, design: Design) -> str | None:
+def _why_hopeless(event: NDArray[np.bool_], design: Design) -> str | None:
     """Say what can be seen before fitting, or None."""
-    n_event, p = int((frame["event"] != CENSORED).sum()), len(design.terms)
+    n_event, p = int(event.sum()), len(design.terms)
     single = [name for name, levels in design.categories.items() if len(levels.categories) < 2]
     if single:
         return f"only one group in {', '.join(single)}"
     if not p:
         return "the model has no terms"
-    if n_event < max(p, 1):
+    if n_event < p:
         return "fewer events than parameters" if n_event else "no events"
     for variable, levels in design.categories.items():
-        counts = counts_by_level(frame.assign(**{GROUP: levels}), [str(level) for level in levels.categories])
-        empty = [str(level) for level in counts.index[counts["n_event"] == 0]]
+        counts = np.bincount(levels.codes[event], minlength=len(levels.categories))
+        empty = [str(level) for level in levels.categories[counts == 0]]
         if empty:
             return f"no events in {variable}: {', '.join(empty)}"
-    spread = design.X.std(axis=0)
-    centred = (design.X - design.X.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    if np.any(spread == 0) or np.linalg.matrix_rank(centred) < p:
-        return "terms are constant or collinear"
     return None
+
+
+def _has_full_rank(Z: Matrix) -> bool:
+    """No standardised term (n_rows, p) is constant or follows from others."""
+    correlations = weighted_cross(Z, np.full(len(Z), 1 / len(Z)))
+    if np.linalg.eigvalsh(correlations).min() > CLEARLY_FULL_RANK:
+        return True
+    return bool(np.linalg.matrix_rank(Z) == Z.shape[1])
 
 
 def _why_no_weights(spells: Spells, observed: list[Observation], strata: Index) -> str | None:

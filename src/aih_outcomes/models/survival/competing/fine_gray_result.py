@@ -14,11 +14,13 @@ from scipy.stats import chi2, norm
 from aih_outcomes.models.guard import GROUP, counts_by_level
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.competing.observation import Convention
+from aih_outcomes.models.survival.competing.risk_differences import as_one_event, compare_risks
 from aih_outcomes.models.survival.cox.profiles import read_profiles
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS
 from aih_outcomes.models.survival.cox.terms import Design, Term
+from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import BIASED, caution, name_design
-from aih_outcomes.outcomes import CENSORED, TimeToEvent, Vector
+from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +54,7 @@ class FineGrayFit:
 
     outcome: TimeToEvent
     cause: str
-    by_name: str
+    by: Groups | str | None
     frame: pd.DataFrame
     design: Design
     n_competing: dict[str, int]
@@ -179,6 +181,21 @@ class FineGrayFit:
         predicted.attrs = {"time_unit": self.outcome.time_unit, "time_zero": self.outcome.time_zero}
         return predicted
 
+    def compare_risks(self, *, horizon: float | None = None) -> pd.DataFrame:
+        """Compare the groups' risk of the cause, and the time lost to it: the absolute beside the relative.
+
+        Parameters, columns and errors as in ``risk_differences.compare_risks``: one row per group but the first and
+        measure, unadjusted, with ``not_estimable`` where a group has fewer than 5 at risk at the horizon.
+        """
+        composite = self.cause not in self.outcome.frame["event"].cat.categories
+        outcome = as_one_event(self.outcome, self.cause) if composite else self.outcome
+        return compare_risks(outcome, self.by, [self.cause], horizon, self.conf_level)
+
+    @property
+    def by_name(self) -> str:
+        """What the groups speak of; empty without groups."""
+        return name_groups(self.by)
+
     @property
     def n_event(self) -> int:
         """Number of events of the cause among the rows used."""
@@ -197,7 +214,7 @@ class FineGrayFit:
     def _counts(self, term: Term) -> dict[str, object]:
         if term.level is None:
             return dict.fromkeys(COUNTS, pd.NA)
-        rows = self.frame.assign(**{GROUP: self.design.categories[term.variable]})
+        rows = self.frame[["patient_id", "event"]].assign(**{GROUP: self.design.categories[term.variable]})
         counts = counts_by_level(rows, [str(term.level), str(term.reference)])
         (n, n_event), (n_reference, n_event_reference) = counts.to_numpy().tolist()
         return dict(zip(COUNTS, [n, n_event, term.reference, n_reference, n_event_reference], strict=True))

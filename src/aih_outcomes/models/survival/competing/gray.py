@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, declared_column, label_rows, require_time_to_event
+from aih_outcomes.models.guard import GROUP, label_rows, require_time_to_event
 from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.survival.curves.arrays import number_strata
+from aih_outcomes.models.survival.curves.checks import refuse_no_weights
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
+from aih_outcomes.models.survival.curves.log_rank import p_in_words
 from aih_outcomes.models.survival.designs.design import TIME_VARYING, caution, name_design
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
@@ -88,7 +91,8 @@ def compare_cumulative_incidence(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
-    OutcomeError : late entry, weights, several spells of a patient, an undeclared covariate, rows without a stratum
+    OutcomeError : late entry, weights, several spells of a patient, an undeclared covariate, rows without a stratum, a
+        rho that is no number
 
     Notes
     -----
@@ -108,9 +112,10 @@ def compare_cumulative_incidence(
     [['death', 1], ['flare', 1]]
     """
     require_time_to_event(outcome)
+    refuse_no_weights(rho=rho)
     _refuse_uncovered(outcome)
     frame = label_rows(outcome, by)
-    stratum = np.zeros(len(frame), np.int64) if strata is None else _numbered(outcome, strata)
+    stratum = np.zeros(len(frame), np.int64) if strata is None else number_strata(outcome, strata)
     levels = tuple(str(level) for level in frame[GROUP].cat.categories)
     group = frame[GROUP].cat.codes.to_numpy(np.int64)
     ended = (frame["event"] != CENSORED).to_numpy(bool)
@@ -209,18 +214,6 @@ def _count(place: Index, who: Index, n_times: int, k: int) -> Matrix:
     return np.bincount(place * k + who, minlength=n_times * k).reshape(n_times, k).astype(float)
 
 
-def _numbered(outcome: TimeToEvent, strata: str) -> Index:
-    codes = np.asarray(pd.factorize(declared_column(outcome, strata))[0], np.int64)
-    missing = int(np.sum(codes < 0))
-    if missing:
-        raise OutcomeError(
-            f"{missing} of {len(codes)} rows of {outcome.label!r} have no value in {strata!r}",
-            "A stratified test compares within known strata",
-            "Exclude these rows by name, or give them a stratum of their own",
-        )
-    return codes
-
-
 def _refuse_uncovered(outcome: TimeToEvent) -> None:
     """Refuse what the test's derivation does not cover."""
     late = int(np.sum(outcome.entry > outcome.entry.min(initial=np.inf)))
@@ -242,5 +235,4 @@ def _refuse_uncovered(outcome: TimeToEvent) -> None:
 def _in_words(test: dict[Hashable, Any]) -> str:
     if test["not_estimable"]:
         return f"{test['state']} not estimable ({test['not_estimable']})"
-    p = "< 0.001" if test["p_value"] < 0.001 else f"= {test['p_value']:.3g}"
-    return f"{test['state']} χ² = {test['statistic']:.2f}, df = {test['df']}, p {p}"
+    return f"{test['state']} χ² = {test['statistic']:.2f}, df = {test['df']}, {p_in_words(test['p_value'])}"

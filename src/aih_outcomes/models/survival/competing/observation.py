@@ -41,8 +41,8 @@ class Spells:
     censored: Flags
     begins: Flags
 
-    def of(self, rows: Flags) -> Spells:
-        """Return some of the rows."""
+    def of(self, rows: Flags | NDArray[np.intp]) -> Spells:
+        """Return some of the rows, by a mask or by their places."""
         return Spells(
             self.entry[rows], self.exit[rows], self.event[rows], self.competing[rows], self.censored[rows],
             self.begins[rows],

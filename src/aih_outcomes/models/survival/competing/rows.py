@@ -36,20 +36,25 @@ def name_cause(outcome: TimeToEvent, cause: str | None) -> tuple[str, list[str]]
             "A Fine-Gray model follows one cause, against those that make it impossible",
             "Name it with cause=..., or declare the others with from_frame(..., competing=[...])",
         )
-    return own[0] if len(own) == 1 else outcome.label, own
+    return own[0] if len(own) == 1 else name_of_event(outcome), own
+
+
+def name_of_event(outcome: TimeToEvent) -> str:
+    """Return the outcome's name, or one that no competing event has."""
+    return outcome.label if outcome.label not in (CENSORED, *outcome.competing) else f"{outcome.label} (the event)"
 
 
 def rows_used(
     outcome: TimeToEvent, frame: pd.DataFrame, variables: list[str], strata: str | None, missing: Missing
 ) -> tuple[pd.DataFrame, Design, int]:
-    """Return the rows with a weight and every value, by exit, their terms, and how many rows lack a value.
+    """Return the rows with a weight and every value, their terms, and how many rows lack a value.
 
     Raises
     ------
     OutcomeError : a row lacks a value, and that is not to be passed over
     """
     weight, design = outcome.weight, build_design(frame, variables)
-    complete = np.isfinite(design.X).all(axis=1)
+    complete = np.isfinite(design.X.T).all(axis=0)
     if strata is not None:
         complete &= frame[strata].notna().to_numpy(bool)
     n_missing = int(np.sum(~complete & (weight > 0)))
@@ -59,10 +64,29 @@ def rows_used(
             "A missing value is never a normal one",
             "Pass missing='exclude' to leave these rows out, counted; or impute them; or drop the covariate",
         )
-    used = np.flatnonzero(complete & (weight > 0))
-    used = used[np.argsort(outcome.exit[used], kind="stable")]
-    rows = frame.assign(weight=weight).iloc[used].reset_index(drop=True)
+    rows, used = frame.copy(deep=False), complete & (weight > 0)
+    rows["weight"] = weight
+    if used.all():
+        return rows, design, n_missing
+    rows = rows[used].reset_index(drop=True)
     return rows, restrict_design(design, rows), n_missing
+
+
+def number_patients(frame: pd.DataFrame) -> Index:
+    """(n_rows,) whose row it is, numbered from 0; who all enter together have one row each."""
+    if not len(frame) or np.ptp(frame["entry"].to_numpy(float)) == 0:
+        return np.arange(len(frame), dtype=np.int64)
+    return np.asarray(pd.factorize(frame["patient_id"])[0], np.int64)
+
+
+def only_cause(frame: pd.DataFrame, levels: list[str]) -> pd.DataFrame:
+    """Return the rows with every event that is not of the cause censored."""
+    rows, events = frame.copy(deep=False), frame["event"].cat
+    codes, names = events.codes.to_numpy(), np.asarray(events.categories, str)
+    kept = np.isin(names, levels)[codes] if len(codes) else np.empty(0, bool)
+    none = np.int8(np.flatnonzero(names == CENSORED)[0])
+    rows["event"] = pd.Categorical.from_codes(np.where(kept, codes, none), dtype=frame["event"].dtype)  # type: ignore[arg-type]  # an array of codes
+    return rows
 
 
 def read_spells(frame: pd.DataFrame, levels: list[str], patient: Index) -> Spells:
@@ -70,7 +94,7 @@ def read_spells(frame: pd.DataFrame, levels: list[str], patient: Index) -> Spell
 
     Parameters
     ----------
-    frame : (n_rows, …) by exit
+    frame : (n_rows, …)
     levels : the events that are the cause
     patient : (n_rows,) numbered from 0
 
@@ -81,6 +105,9 @@ def read_spells(frame: pd.DataFrame, levels: list[str], patient: Index) -> Spell
     entry, exit = frame["entry"].to_numpy(float), frame["exit"].to_numpy(float)
     event = frame["event"].isin(levels).to_numpy(bool)
     free = (frame["event"] == CENSORED).to_numpy(bool)
+    if len(patient) == patient.max(initial=-1) + 1:  # one row each
+        once = np.ones(len(frame), bool)
+        return Spells(entry, exit, event, ~free & ~event, free, once)
     order = np.lexsort((exit, patient))
     goes_on = patient[order][1:] == patient[order][:-1]
     broken = goes_on & ((entry[order][1:] != exit[order][:-1]) | ~free[order][:-1])

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aih_outcomes.models.survival.competing.observation import Index, Observation, Spells
+from aih_outcomes.models.survival.cox.kernel import weighted_cross
 from aih_outcomes.outcomes import Vector
 
 Matrix = NDArray[np.float64]
@@ -35,7 +36,8 @@ class RiskSets:
     first, last : (n_rows,) followed at event times first <= k < last
     left : (K,) rows whose exit lies before each event time
     late : rows by entry and, for each event time, how many of these enter before it; None where all have by the first
-    stratum : (n_rows,) censoring stratum; ``gone`` by stratum, the rows that end in a competing event
+    stratum : (n_rows,) censoring stratum; ``gone`` by stratum, the rows that end in a competing event, and how many of
+        them do so before each event time (K,)
     scale : (n_rows,) 1/A(T−) of a competing event, else 0
     factor : (n_strata, K) A(t−)
     event_rows, event_time : (n_events,) rows that end in the event, and its number; ``starts`` (K,) the first of each
@@ -49,7 +51,7 @@ class RiskSets:
     left: Index
     late: tuple[Index, Index] | None
     stratum: Index
-    gone: list[Index]
+    gone: list[tuple[Index, Index]]
     scale: Vector
     factor: Matrix
     event_rows: Index
@@ -65,9 +67,9 @@ class RiskSets:
         if self.late is not None:
             order, before = self.late
             total -= _from_here_on(values[order])[before]
-        for rows, factor in zip(self.gone, self.factor, strict=True):
+        for (rows, before), factor in zip(self.gone, self.factor, strict=True):
             carried = _up_to_here(values[rows] * self.scale[rows, None])
-            total += factor[:, None] * carried[np.searchsorted(rows, self.left)]
+            total += factor[:, None] * carried[before]
         return total
 
     def while_at_risk(self, values: Matrix) -> Matrix:
@@ -76,7 +78,7 @@ class RiskSets:
         total = so_far[self.last]
         if self.late is not None:
             total -= so_far[self.first]
-        for rows, factor in zip(self.gone, self.factor, strict=True):
+        for (rows, _), factor in zip(self.gone, self.factor, strict=True):
             total[rows] += self.scale[rows, None] * _from_here_on(factor[:, None] * values)[self.last[rows]]
         return total
 
@@ -139,14 +141,15 @@ def map_risk_sets(
     if entry.max() >= time[0]:
         order = np.argsort(entry, kind="stable")
         late = order, np.searchsorted(entry[order], time, "left")
-    gone = [np.flatnonzero(spells.competing & (stratum == number)) for number in range(len(observed))]
+    left = np.searchsorted(exit, time, "left")
+    places = [np.flatnonzero(spells.competing & (stratum == number)) for number in range(len(observed))]
     scale = np.zeros(len(exit))
-    for rows, chance in zip(gone, observed, strict=True):
+    for rows, chance in zip(places, observed, strict=True):
         scale[rows] = 1 / chance.before(exit[rows])
     factor = np.array([own.before(time) for own in observed])
     return RiskSets(
         time, np.searchsorted(time, entry, "right"), np.searchsorted(time, exit, "right"),
-        np.searchsorted(exit, time, "left"), late, stratum, gone, scale, factor,
+        left, late, stratum, [(rows, np.searchsorted(rows, left)) for rows in places], scale, factor,
         event_rows, event_time, starts, place / tied[event_time] if efron else np.zeros(len(event_rows)),
         (np.add.reduceat(weight[event_rows], starts) / tied)[event_time], weight,
     )  # fmt: skip
@@ -165,7 +168,7 @@ def evaluate(X: Matrix, beta: Vector, sets: RiskSets) -> Likelihood:
     hazard, hazard_events = sets.at_events(np.column_stack([jump, f * jump])).T
     at_risk = risk * sets.while_at_risk(hazard[:, None])[:, 0]
     at_risk[events] -= risk[events] * hazard_events[k]
-    information = (X * at_risk[:, None]).T @ X - (mean * w[:, None]).T @ mean
+    information = weighted_cross(X, at_risk) - weighted_cross(mean, w)
     loglik = float(own @ (eta[events] - shift) - w @ np.log(phi))
     return Likelihood(loglik, own @ X[events] - w @ mean, information, shift, risk, jump, mean, hazard, hazard_events)
 

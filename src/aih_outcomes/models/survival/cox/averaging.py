@@ -14,12 +14,14 @@ from aih_outcomes.models.survival.cox.profiles import read_profiles
 from aih_outcomes.models.survival.cox.refit import number_patients
 from aih_outcomes.models.survival.cox.resamples import Floats, offset_of
 from aih_outcomes.models.survival.cox.result import CoxFit
-from aih_outcomes.outcomes import Vector
+from aih_outcomes.models.survival.curves.curve import first_day_with_at_risk, last_with_at_risk
+from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK
+from aih_outcomes.outcomes import CENSORED, Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Study:
-    """The patients over whom survival is averaged: n patients, L levels, T times (0 and event times to the horizon).
+    """The patients over whom survival is averaged: n patients, L levels, T times (start, event times to the horizon).
 
     Attributes
     ----------
@@ -39,8 +41,8 @@ class Study:
     own: tuple[Index, ...]
 
 
-def gather(fit: CoxFit, over: str, horizon: float) -> Study:
-    """Gather the patients of a fit, each with what was known at their first entry.
+def gather(fit: CoxFit, over: str, start: float, horizon: float) -> Study:
+    """Gather the patients of a fit, each with what was known at their first entry; curves run from ``start``.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def gather(fit: CoxFit, over: str, horizon: float) -> Study:
     of_time = np.zeros(sets.n_times, np.int64)
     of_time[sets.event_time] = codes[sets.event_rows]
     own = tuple(np.flatnonzero(of_time == code) for code in range(int(codes.max()) + 1))
-    time = np.concatenate([[0.0], time[time > 0]])
+    time = np.concatenate([[start], time[time > start]])
     steps = tuple(np.searchsorted(sets.time[numbers], time, side="right") for numbers in own)
     return Study(
         levels, Z, sets.weight[first], offset_of(sets)[first], codes[first], time, horizon, steps, own
@@ -69,7 +71,7 @@ def gather(fit: CoxFit, over: str, horizon: float) -> Study:
 
 
 def average(study: Study, drawn: NDArray[np.int64], hazard: Floats, beta: Floats) -> Floats:
-    """(B, L, T) mean survival of the patients drawn, with everyone set to each level.
+    """(B, L, T) mean survival of the patients drawn, with everyone set to each level, given alive at the first time.
 
     Parameters
     ----------
@@ -80,12 +82,35 @@ def average(study: Study, drawn: NDArray[np.int64], hazard: Floats, beta: Floats
     mean = np.zeros((beta.shape[1], len(study.levels), len(study.time)))
     for code, (own, steps) in enumerate(zip(study.own, study.steps, strict=True)):
         members = np.flatnonzero(study.stratum == code)
-        cumulated = np.concatenate([np.zeros((1, beta.shape[1])), np.cumsum(hazard[own], axis=0)])[steps]
+        cumulated = np.concatenate([np.zeros((1, beta.shape[1])), np.cumsum(hazard[own], axis=0)])
+        cumulated = cumulated[steps] - cumulated[steps[0]]
         for level, Z in enumerate(study.Z):
             risk = np.exp(Z[members] @ beta + study.offset[members, None])
             for at, total in enumerate(cumulated):
                 mean[:, level, at] += np.einsum("ib,ib->b", share[members], np.exp(-total * risk))
-    return mean
+    return np.minimum(mean, 1.0)  # shares add up to 1 but for rounding
+
+
+def find_reach(fit: CoxFit, over: str) -> float:
+    """Return the last time with 5 at risk at every level; NaN where a level never has so many."""
+    last = []
+    for level in fit.design.categories[over].categories:
+        frame = fit.frame[np.asarray(fit.design.categories[over] == level)]
+        last.append(last_with_at_risk(frame["entry"].to_numpy(float), frame["exit"].to_numpy(float), LEAST_AT_RISK))
+    return min(last) if last and np.isfinite(last).all() else float("nan")
+
+
+def find_beginning(fit: CoxFit) -> float:
+    """Return the time from which the baseline hazard of every stratum rests on 5 at risk (rule 13)."""
+    frame, latest = fit.frame, 0.0
+    if not len(frame):
+        return 0.0
+    zero = min(0.0, float(frame["entry"].min()))
+    for _, rows in [("", frame)] if fit.strata is None else frame.groupby(fit.strata, observed=True):
+        entry, exit = rows["entry"].to_numpy(float) - zero, rows["exit"].to_numpy(float) - zero
+        event = (rows["event"] != CENSORED).to_numpy(bool)
+        latest = max(latest, first_day_with_at_risk(entry, exit, event, None, LEAST_AT_RISK))
+    return zero + latest
 
 
 def column_of_category(fit: CoxFit, category: str) -> str:

@@ -14,9 +14,11 @@ from scipy.stats import norm
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import EVERYONE, as_category
 from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.kernel import RiskSets, linear_predictor
 from aih_outcomes.models.survival.cox.profiles import read_offset, read_profiles
 from aih_outcomes.models.survival.cox.result import CoxFit
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.designs.design import caution
 from aih_outcomes.outcomes import CENSORED, Vector
 
@@ -27,6 +29,7 @@ Hazard = Literal["efron", "breslow"]
 Matrix = NDArray[np.float64]
 
 NOT_CENTRED = (-1.0, 0.0, 1.0)  # R's coxph: a share of a category describes nobody
+LARGEST = 230.0  # linear predictor whose risk, squared, is still a number: nobody described by it lives on
 ORIGIN, MEANS = "0 or reference level", "means"
 
 
@@ -97,8 +100,9 @@ class BaselineHazard:
     def glance(self) -> dict[str, Any]:
         """Return how it was estimated, and why not, if so."""
         return {
-            "n_event": self.fit.n_event, "hazard": self.hazard, "at": self.at, "strata": self.fit.strata,
-            "conf_level": self.fit.conf_level, "not_estimable": self.not_estimable,
+            "n_event": self.fit.n_event, "events_per_parameter": self.fit.events_per_parameter, "hazard": self.hazard,
+            "at": self.at, "strata": self.fit.strata, "conf_level": self.fit.conf_level,
+            "not_estimable": self.not_estimable,
         }  # fmt: skip
 
     def describe(self) -> str:
@@ -149,7 +153,8 @@ def estimate_baseline_hazard(
 
     Raises
     ------
-    OutcomeError : ``at`` lacks a covariate, or names a level that the fit does not know
+    OutcomeError : no Cox fit; an unknown way to count ties; ``at`` lacks a covariate, or names a level that the fit
+        does not know
 
     Notes
     -----
@@ -166,7 +171,8 @@ def estimate_baseline_hazard(
     >>> estimate_baseline_hazard(fit_cox(outcome, covariates=["x"])).tidy()["estimate"].round(4).tolist()
     [0.1404, 0.3596, 0.6404]
     """
-    kind = hazard or plain_ties(fit)
+    require_fit(fit)
+    kind = choose_hazard(fit, hazard)
     words = MEANS if isinstance(at, str) else ORIGIN if at is None else _in_words(at)
     x, offset = _covariates(fit, at)
     if fit.not_estimable is not None:
@@ -186,9 +192,15 @@ def estimate_baseline_hazard(
     return BaselineHazard(fit, kind, words, pd.concat(frames, ignore_index=True), None)
 
 
-def plain_ties(fit: CoxFit) -> Hazard:
-    """Return the hazard that goes with the fit's ties: Efron's with Efron's, else Breslow's."""
-    return "efron" if fit.ties == "efron" else "breslow"
+def choose_hazard(fit: CoxFit, hazard: Hazard | None) -> Hazard:
+    """Return the hazard asked for, or the one that goes with the fit's ties: Efron's with Efron's, else Breslow's.
+
+    Raises
+    ------
+    OutcomeError : an unknown one
+    """
+    refuse_unknown_choice("hazard", hazard, (None, "efron", "breslow"))
+    return hazard or ("efron" if fit.ties == "efron" else "breslow")
 
 
 def baselines(fit: CoxFit, hazard: Hazard) -> list[Baseline]:
@@ -233,11 +245,11 @@ def hazard_at(fit: CoxFit, baseline: Baseline, x: Vector, times: Vector, offset:
     """
     step = np.searchsorted(baseline.time, times, side="right")
     moved = x - centre(fit)
-    risk = float(np.exp(moved @ fit.coefficients + offset))
+    risk = float(np.exp(min(float(moved @ fit.coefficients) + offset, LARGEST)))
     drift = baseline.hazard[step, None] * moved - baseline.mean_x[step]
     variance = baseline.variance[step] + np.einsum("ij,jk,ik->i", drift, fit.vcov, drift)
     known = times <= baseline.last
-    return np.where(known, baseline.hazard[step] * risk, np.nan), np.where(known, variance * risk**2, np.nan)
+    return np.where(known, baseline.hazard[step] * risk, np.nan), np.where(known, variance * risk * risk, np.nan)
 
 
 def centre(fit: CoxFit) -> Vector:
@@ -288,6 +300,8 @@ def _covariates(fit: CoxFit, at: Mapping[str, object] | str | None) -> tuple[Vec
                 "Write at={'age': 50, ...}",
             )  # fmt: skip
         offset = None if fit.sets is None else fit.sets.offset
+        if not len(fit.design.X):
+            return np.full(len(fit.design.terms), np.nan), 0.0
         numbers = ~np.isin(fit.design.X, NOT_CENTRED).all(axis=0)
         return np.where(numbers, centre(fit), 0.0), 0.0 if offset is None else float(offset.mean())
     frame = pd.DataFrame([dict(at)])

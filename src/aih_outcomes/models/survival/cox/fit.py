@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, join_groups, require_time_to_event
+from aih_outcomes.models.guard import GROUP, declared_column, join_groups, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.models.survival.cox.exact import maximise_exact, refuse_large_ties
 from aih_outcomes.models.survival.cox.firth import maximise_firth
+from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.kernel import (
     Optimum,
     RiskSets,
@@ -27,11 +28,14 @@ from aih_outcomes.models.survival.cox.kernel import (
 from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, Ridge, refuse_no_penalty
 from aih_outcomes.models.survival.cox.result import CoxFit, Matrix, Missing, Ties, number_levels
 from aih_outcomes.models.survival.cox.terms import Design, build_design, refuse_undeclared, restrict_design
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
 FINITE = 'Firth\'s penalty would give a finite estimate: penalty="firth"'
 PARTICIPATES = 1e-3  # share of the largest component with which a term runs away together with it
+LARGEST = 1e100  # squares of larger numbers, summed, may overflow
+WIDEST_OFFSET = 500.0  # exp of more may overflow
 CLEARLY_FULL_RANK = 1e-6  # smallest eigenvalue of the correlations; below it the rank is counted
 
 
@@ -90,11 +94,14 @@ def fit_cox(
     """
     refuse_no_level(conf_level)
     require_time_to_event(outcome)
+    refuse_unknown_choice("missing", missing, ("raise", "exclude"))
     ties = _check_choices(outcome, ties, penalty, cluster)
     frame = _rows_of(outcome, by)
-    names = [covariates] if isinstance(covariates, str) else list(covariates)
+    names = list_terms(covariates)
     variables = names if by is None else [GROUP, *(name for name in names if name not in (by, GROUP))]
-    refuse_undeclared(outcome, [*names, *(name for name in (strata, offset) if name)])
+    refuse_undeclared(outcome, names if offset is None else [*names, offset])
+    if strata is not None:
+        declared_column(outcome, strata)
     design = build_design(frame, variables)
     known = _read_offset(frame, offset)
     weight = frame["weight"].to_numpy(float)
@@ -117,20 +124,25 @@ def _fit(empty: CoxFit, offset: Vector | None) -> CoxFit:
     """Fill in the estimates, or why there are none."""
     frame, design, penalty = empty.frame, empty.design, empty.penalty
     event = (frame["event"] != CENSORED).to_numpy(bool)
-    reason = _why_hopeless(event, design, penalty)
+    reason = _why_hopeless(event, design, penalty, _finite_by(empty))
     if reason:
         return replace(empty, not_estimable=reason)
+    cluster = None if empty.cluster is None else number_levels(frame[empty.cluster])
+    if cluster is not None and cluster.max() < len(design.terms):
+        return replace(empty, not_estimable="no more patients than parameters, which a robust variance needs")
     entry, exit, weight = (frame[name].to_numpy(float) for name in ("entry", "exit", "weight"))
     levels = np.zeros(len(frame), np.int64)
-    if empty.strata:
+    if empty.strata is not None:
         levels = np.asarray(pd.factorize(frame[empty.strata], sort=True)[0], np.int64)
+    if offset is not None and pd.Series(offset).groupby(levels).agg(np.ptp).max() > WIDEST_OFFSET:
+        return replace(empty, not_estimable="the offset has values too far apart to compute with")
     sets = map_risk_sets(entry, exit, event, weight, levels, efron=empty.ties == "efron", offset=offset)
     best = _maximise(design.X, sets, empty.ties, penalty)
     if not best.converged:
-        return replace(empty, not_estimable=_why_not_converged(best, design, penalty))
+        return replace(empty, not_estimable=_why_not_converged(best, design, _finite_by(empty)))
     vcov = vcov_model = np.asarray(np.linalg.inv(best.information), float)
-    if empty.cluster is not None:
-        vcov = _robust(design.X, best.beta, sets, vcov_model, number_levels(frame[empty.cluster]))
+    if cluster is not None:
+        vcov = _robust(design.X, best.beta, sets, vcov_model, cluster)
     return replace(empty, sets=sets, optimum=best, coefficients=best.beta, vcov=vcov, vcov_model=vcov_model)
 
 
@@ -146,10 +158,8 @@ def _maximise(X: Matrix, sets: RiskSets, ties: Ties, penalty: Penalty | None) ->
 def _check_choices(outcome: TimeToEvent, ties: Ties | None, penalty: Penalty | None, cluster: str | None) -> Ties:
     """Refuse what does not go together, and settle how ties are treated."""
     refuse_no_penalty(penalty)
-    if ties not in (None, "efron", "breslow", "exact"):
-        raise OutcomeError(
-            f"ties={ties!r} is unknown", "Known are 'efron', 'breslow' and 'exact'", "Leave it out for Efron's"
-        )
+    refuse_unknown_choice("ties", ties, (None, "efron", "breslow", "exact"))
+    refuse_unknown_choice("cluster", cluster, (None, "patient_id"))
     broken = int(np.sum(outcome.weight != np.round(outcome.weight)))
     if broken and cluster is None:
         raise OutcomeError(
@@ -211,9 +221,11 @@ def _unknown(p: int) -> tuple[Vector, Matrix, Matrix]:
     return np.full(p, np.nan), np.full((p, p), np.nan), np.full((p, p), np.nan)
 
 
-def _why_hopeless(event: NDArray[np.bool_], design: Design, penalty: Penalty | None) -> str | None:
+def _why_hopeless(event: NDArray[np.bool_], design: Design, penalty: Penalty | None, finite: str) -> str | None:
     """Say what can be seen before fitting, or None."""
     n_event, p = int(event.sum()), len(design.terms)
+    if not len(event):
+        return "no rows with a weight and every covariate"
     single = [name for name, levels in design.categories.items() if len(levels.categories) < 2]
     if single:
         return f"only one group in {', '.join(single)}"
@@ -227,8 +239,20 @@ def _why_hopeless(event: NDArray[np.bool_], design: Design, penalty: Penalty | N
         counts = np.bincount(levels.codes[event], minlength=len(levels.categories))
         empty = [str(level) for level in levels.categories[counts == 0]]
         if empty:
-            return f"no events in {variable}: {', '.join(empty)}; {FINITE}"
+            return f"no events in {variable}: {', '.join(empty)}{finite}"
+    if overflows(design.X):
+        return "a term has values too large to compute with"
     return None if _has_full_rank(design.X, collinear=isinstance(penalty, Ridge)) else "terms are constant or collinear"
+
+
+def _finite_by(fit: CoxFit) -> str:
+    """Return the words for Firth's penalty, where it may be asked for, else an empty text."""
+    return "" if fit.penalty or fit.cluster or fit.ties == "exact" else f"; {FINITE}"
+
+
+def overflows(X: Matrix) -> bool:
+    """Return whether the spread of some column may be no finite number."""
+    return any(max(abs(x.min()), abs(x.max())) > LARGEST for x in X.T)
 
 
 def _has_full_rank(X: Matrix, *, collinear: bool) -> bool:
@@ -243,14 +267,14 @@ def _has_full_rank(X: Matrix, *, collinear: bool) -> bool:
     return bool(np.linalg.matrix_rank(Z) == X.shape[1])
 
 
-def _why_not_converged(best: Optimum, design: Design, penalty: Penalty | None) -> str:
+def _why_not_converged(best: Optimum, design: Design, finite: str) -> str:
     """Name a monotone likelihood; anything else is an error."""
     if best.flat and np.isfinite(best.loglik):
         running = np.abs(best.direction) > PARTICIPATES * np.abs(best.direction).max()
         names = " and ".join(repr(name) for name, runs in zip(design.names, running, strict=True) if runs)
         together = " together" if running.sum() > 1 else ""
         why = "the events separate, or nothing varies among those at risk"
-        return f"the likelihood is monotone in {names}{together} ({why})" + ("" if penalty else f"; {FINITE}")
+        return f"the likelihood is monotone in {names}{together} ({why}){finite}"
     raise OutcomeError(
         f"The Cox model with {len(design.terms)} term(s) did not reach an optimum "
         f"(scaled gradient {best.scaled_gradient:.1e})",

@@ -7,6 +7,7 @@ below. Whatever else a text can hold (attributes, imports, names of the caller) 
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from aih_outcomes.errors import OutcomeError
 TRANSFORMS = ("log", "log2", "log10", "sqrt", "exp", "I")
 CATEGORY, SPLINE = "C", "ns"
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
+MOST_CROSSED, MOST_TERMS = 12, 10_000  # × in one formula; terms that it could have
 SIGNS = (ast.UAdd, ast.USub)
 
 _CALL = re.compile(rf"^({'|'.join(TRANSFORMS)})\((.+)\)$")
+_POWER = re.compile(r"(?:\*\*|\^)\s*(\d+)")
 _QUOTED = re.compile(r"`([^`]+)`")
 
 
@@ -59,9 +62,10 @@ def read_terms(variables: Sequence[str] | str, columns: Iterable[str]) -> Terms:
     OutcomeError : a text is no formula, or names what is no column and no function of the list
     """
     known = [str(column) for column in columns]
+    texts = list_terms(variables)
     read: dict[frozenset[str], tuple[Factor, ...]] = {}
     unknown: list[str] = []
-    for text in [variables] if isinstance(variables, str) else variables:
+    for text in texts:
         for expressions in _split(text, known):
             factors = {expression: _read_factor(expression, known) for expression in expressions}
             unknown += [expression for expression, factor in factors.items() if factor is None]
@@ -72,22 +76,74 @@ def read_terms(variables: Sequence[str] | str, columns: Iterable[str]) -> Terms:
     return tuple(sorted(read.values(), key=len))  # main effects before interactions, as in R
 
 
+def list_terms(variables: Sequence[str] | str) -> list[str]:
+    """Return the terms asked for as a list; one formula is one text.
+
+    Raises
+    ------
+    OutcomeError : something is no text
+    """
+    asked: object = variables
+    given = list(asked) if isinstance(asked, Sequence) and not isinstance(asked, str) else [asked]
+    strange = [type(text).__name__ for text in given if not isinstance(text, str)]
+    if strange:
+        raise OutcomeError(
+            f"{len(strange)} term(s) are no text but {', '.join(dict.fromkeys(strange))}",
+            "Terms are the names of covariates, or a formula", "Write covariates=['age', 'log(bilirubin)']",
+        )  # fmt: skip
+    return [str(text) for text in given]
+
+
 def _split(text: str, known: list[str]) -> list[list[str]]:
     """Return the factors of every term; a column, or a function of one, needs no formula."""
     call = _CALL.match(text)
     if text in known or (call is not None and call.group(2) in known):
         return [[text]]
+    _refuse_explosion(text)
     from formulaic import Formula
     from formulaic.errors import FormulaicError
 
     try:
         formula = Formula(text)
-    except (FormulaicError, SyntaxError, ValueError, AttributeError, TypeError, RecursionError):
+    except (FormulaicError, SyntaxError, ValueError, AttributeError, TypeError, RecursionError, MemoryError):
         return [[text]] if _is_call(text) else _refuse_text(text)
     if not all(hasattr(term, "factors") for term in formula):  # two sides, or several parts
         _refuse_text(text)
     # The intercept is the baseline hazard: never a term.
     return [[factor.expr for factor in term.factors] for term in formula if str(term) != "1"]
+
+
+def _refuse_explosion(text: str) -> None:
+    """Refuse a formula that would be multiplied out into more terms than a model could have.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    outside = _outside_calls(text)
+    powers = [int(power) if len(power) == 1 else math.inf for power in _POWER.findall(outside)]
+    words, crossed = len(re.findall(r"\w+", outside)), outside.count("*") - 2 * outside.count("**")
+    many = bool(powers) and math.log(max(words, 2)) * math.prod(powers) > math.log(MOST_TERMS)
+    if crossed > MOST_CROSSED or many:
+        raise OutcomeError(
+            f"A formula of {len(text)} characters has {crossed} times * and {len(powers)} powers of terms",
+            f"Multiplied out it could have more than {MOST_TERMS} terms",
+            "Pass a list of terms, each a*b or a:b by itself; I(x**2) is a power of a number",
+        )
+
+
+def _outside_calls(text: str) -> str:
+    """Return a formula without what stands inside functions, where * and ** are arithmetic."""
+    kept, calls, before = [], [False], ""
+    for sign in text:
+        if sign == "(":
+            calls.append(calls[-1] or before.isalnum() or before == "_")
+        if not calls[-1]:
+            kept.append(sign)
+        if sign == ")" and len(calls) > 1:
+            calls.pop()
+        before = sign
+    return "".join(kept)
 
 
 def _is_call(text: str) -> bool:

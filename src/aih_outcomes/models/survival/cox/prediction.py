@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import EVERYONE
 from aih_outcomes.models.result import order_columns, refuse_no_level
-from aih_outcomes.models.survival.cox.baseline import Baseline, Hazard, baselines, hazard_at, plain_ties
-from aih_outcomes.models.survival.cox.profiles import read_offset, read_profiles, read_strata
+from aih_outcomes.models.survival.cox.baseline import Baseline, Hazard, baselines, choose_hazard, hazard_at
+from aih_outcomes.models.survival.cox.checks import require_fit
+from aih_outcomes.models.survival.cox.profiles import read_offset, read_profiles, read_strata, refuse_no_profiles
 from aih_outcomes.models.survival.cox.result import CoxFit
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import confidence_limits
-from aih_outcomes.models.survival.curves.kaplan_meier import ConfType
+from aih_outcomes.models.survival.curves.kaplan_meier import CONF_TYPES, ConfType
 from aih_outcomes.models.survival.designs.design import caution
 from aih_outcomes.outcomes import Vector
 
@@ -58,7 +59,8 @@ class SurvivalPrediction:
     def glance(self) -> dict[str, Any]:
         """Return how it was predicted, and why not, if so."""
         return {
-            "n": len(self.fit.frame), "n_event": self.fit.n_event, "n_profiles": self.table["strata"].nunique(),
+            "n": len(self.fit.frame), "n_event": self.fit.n_event,
+            "events_per_parameter": self.fit.events_per_parameter, "n_profiles": self.table["strata"].nunique(),
             "hazard": self.hazard, "conf_level": self.conf_level, "conf_type": self.conf_type,
             "not_estimable": self.not_estimable,
         }  # fmt: skip
@@ -99,7 +101,7 @@ def predict_survival(
     frame : one row per profile, with the covariates of the model, its stratum and offset; the index names them
     times : in the outcome's unit; None for the event times
     hazard : how tied events count; None for the fit's own ties
-    conf_type : ``log-log``, ``log`` or ``plain``
+    conf_type : as in ``estimate_survival``
 
     Returns
     -------
@@ -108,7 +110,8 @@ def predict_survival(
 
     Raises
     ------
-    OutcomeError : a covariate is not given, is missing for a row, or has a level that the fit does not know
+    OutcomeError : no Cox fit; a covariate is not given, is missing for a row, or has a level that the fit does not
+        know; two rows share a name
 
     Notes
     -----
@@ -124,9 +127,10 @@ def predict_survival(
     [0.6979]
     """
     refuse_no_level(conf_level)
-    if not len(frame):
-        raise OutcomeError("0 rows are given", "Each row describes a patient", "Give at least one row")
-    kind = hazard or plain_ties(fit)
+    require_fit(fit)
+    refuse_unknown_choice("conf_type", conf_type, CONF_TYPES)
+    refuse_no_profiles(frame)
+    kind = choose_hazard(fit, hazard)
     X, offset = read_profiles(fit, frame), read_offset(fit, frame)
     levels = [EVERYONE] * len(frame) if fit.strata is None else read_strata(fit, frame)
     names = frame.index.astype(str).tolist()

@@ -12,6 +12,24 @@ from aih_outcomes.models.survival.cox.terms import Matrix, build_design, code_ro
 from aih_outcomes.outcomes import Vector
 
 
+def refuse_no_profiles(frame: object) -> None:
+    """Refuse what describes nobody, or two patients by one name.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    if not isinstance(frame, pd.DataFrame) or not len(frame):
+        given = "0 rows are given" if isinstance(frame, pd.DataFrame) else f"A {type(frame).__name__} is given"
+        raise OutcomeError(given, "Each row of a DataFrame describes a patient", "Give at least one row")
+    repeated = int(frame.index.astype(str).duplicated().sum())
+    if repeated:
+        raise OutcomeError(
+            f"{repeated} of {len(frame)} rows have a name that another row has", "The index names the curves",
+            "Name the rows, or write frame.reset_index(drop=True)",
+        )  # fmt: skip
+
+
 def read_profiles(fit: CoxFit, frame: pd.DataFrame) -> Matrix:
     """(n_rows, p) columns of the model for each row of ``frame``.
 

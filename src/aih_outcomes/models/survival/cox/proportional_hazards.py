@@ -8,27 +8,31 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm
+from scipy.stats import chi2
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.kernel import RiskSets, information_matrix, score_vector, sum_risk_sets
 from aih_outcomes.models.survival.cox.residuals import schoenfeld
 from aih_outcomes.models.survival.cox.result import CoxFit
+from aih_outcomes.models.survival.cox.smoothing import smooth_residuals
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import estimate_curve
+from aih_outcomes.models.survival.curves.log_rank import p_in_words
+from aih_outcomes.models.survival.designs.design import caution, name_design
 from aih_outcomes.outcomes import CENSORED, Vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Transform = Literal["km", "rank", "identity", "log"]
+TRANSFORMS = ("km", "rank", "identity", "log")
 Matrix = NDArray[np.float64]
 
 GLOBAL = "GLOBAL"
 RESIDUAL_COLUMNS = ["time", "transformed", "estimate"]
 SMOOTH_COLUMNS = ["term", "time", "n_event", "estimate", "std_error", "conf_low", "conf_high", "transformed"]
-SMOOTH_POINTS = 40  # as R's plot.cox.zph, whose natural spline has 4 degrees of freedom, 2 of them inner knots
-INNER_KNOTS = (1 / 3, 2 / 3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +53,9 @@ class ProportionalHazards:
         last = self.table.iloc[-1]
         return {
             "statistic": float(last["statistic"]), "df": int(last["df"]), "p_value": float(last["p_value"]),
-            "transform": self.transform, "n_event": self.fit.n_event, "not_estimable": self.not_estimable,
+            "transform": self.transform, "n_event": self.fit.n_event,
+            "events_per_parameter": self.fit.events_per_parameter, "design": name_design(self.fit.outcome.design),
+            "not_estimable": self.not_estimable,
         }  # fmt: skip
 
     def describe(self) -> str:
@@ -57,10 +63,12 @@ class ProportionalHazards:
         if self.not_estimable:
             return f"Test of proportional hazards not estimable: {self.not_estimable}."
         facts = self.glance()
-        return (
-            f"Score test of proportional hazards ({self.transform} transform of time): χ² = {facts['statistic']:.2f}, "
-            f"df = {facts['df']}, p = {facts['p_value']:.3g}."
+        outcome = self.fit.outcome
+        text = (
+            f"Score test of proportional hazards of {outcome.label} ({self.transform} transform of time): "
+            f"χ² = {facts['statistic']:.2f}, df = {facts['df']}, {p_in_words(facts['p_value'])}."
         )
+        return f"{text} {caution(outcome.design)}".strip()
 
     def residuals(self) -> pd.DataFrame:
         """One row per term and event: patients' own values, never for a report.
@@ -101,7 +109,7 @@ class ProportionalHazards:
             return order_columns(pd.DataFrame(columns=["label", *SMOOTH_COLUMNS]))
         _, variance = _scaled_residuals(self.fit, self.fit.sets)
         frames = [
-            _smooth_one(points[points["term"] == term], self.transform, variance[i, i], self.fit.conf_level)
+            smooth_residuals(points[points["term"] == term], self.transform, variance[i, i], self.fit.conf_level)
             for i, term in enumerate(_columns_of(self.fit))
         ]
         frame = order_columns(pd.concat(frames, ignore_index=True).assign(label=self.fit.outcome.label))
@@ -122,6 +130,8 @@ class ProportionalHazards:
         from aih_outcomes.figures.residuals import draw_coefficient
 
         tests = self.table[self.table["term"] != GLOBAL]
+        if tests.empty:
+            raise OutcomeError("The model has no terms", "The figure shows a coefficient over time", "Fit with a term")
         if term is None:
             worst = (tests["statistic"] / tests["df"]).fillna(-1.0).to_numpy(float)
             term = str(tests["term"].iloc[int(np.argmax(worst))])
@@ -145,11 +155,17 @@ def check_proportional_hazards(fit: CoxFit, *, transform: Transform = "km") -> P
     -------
     result : dummy columns of one category are tested together; NaN with the reason where the fit is not estimable
 
+    Raises
+    ------
+    OutcomeError : no Cox fit; no such function of time
+
     Notes
     -----
     The score test of R survival 3.0 and later (``cox.zph``), not the older approximation with an averaged variance;
     Grambsch & Therneau, Biometrika 1994;81:515.
     """
+    require_fit(fit)
+    refuse_unknown_choice("transform", transform, TRANSFORMS)
     columns = _columns_of(fit)
     columns[GLOBAL] = list(range(len(fit.design.terms)))
     reason = fit.not_estimable or _why_no_test(fit, transform)
@@ -259,38 +275,3 @@ def _varies(X: Matrix, fit: CoxFit) -> NDArray[np.bool_]:
     """(n_strata, p) whether a column takes more than one value in a stratum."""
     strata = _strata(fit)
     return np.array([np.ptp(X[strata == level], axis=0) > 0 for level in range(strata.max() + 1)])
-
-
-def _smooth_one(points: pd.DataFrame, transform: Transform, variance: float, conf_level: float) -> pd.DataFrame:
-    """Fit the spline of one term; ``variance`` is that of one residual."""
-    x, time = points["transformed"].to_numpy(float), points["time"].to_numpy(float)
-    y, known = points["estimate"].to_numpy(float), points["estimate"].notna().to_numpy(bool)
-    at = np.linspace(x.min(), x.max(), SMOOTH_POINTS)
-    order = np.argsort(x, kind="stable")
-    back = np.exp(at) if transform == "log" else np.interp(at, x[order], time[order])
-    estimate = std_error = np.full(SMOOTH_POINTS, np.nan)
-    if len(np.unique(x[known])) > len(INNER_KNOTS) + 1:
-        basis = _natural_spline(np.concatenate([at, x]))
-        Q, R = np.linalg.qr(basis[SMOOTH_POINTS:][known])
-        reach = np.linalg.solve(R.T, basis[:SMOOTH_POINTS].T).T
-        estimate, std_error = reach @ (Q.T @ y[known]), np.sqrt(variance * np.sum(reach**2, axis=1))
-    z = norm.ppf((1 + conf_level) / 2)
-    return pd.DataFrame({
-        "term": points["term"].iloc[0], "time": back, "n_event": int(known.sum()), "estimate": estimate,
-        "std_error": std_error, "conf_low": estimate - z * std_error, "conf_high": estimate + z * std_error,
-        "transformed": at,
-    })  # fmt: skip
-
-
-def _natural_spline(x: Vector) -> Matrix:
-    """(n, 4) basis of cubic splines that end straight: 1, x and one column per inner knot (thirds of x).
-
-    Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, 5.2.1, on x scaled to [0, 1].
-    """
-    u = (x - x.min()) / np.ptp(x)
-    knots = np.concatenate([[0.0], np.quantile(u, INNER_KNOTS), [1.0]])
-
-    def bend(knot: float) -> Vector:
-        return np.asarray((np.maximum(u - knot, 0) ** 3 - np.maximum(u - knots[-1], 0) ** 3) / (knots[-1] - knot))
-
-    return np.column_stack([np.ones_like(u), u, *(bend(knot) - bend(knots[-2]) for knot in knots[:-2])])

@@ -12,10 +12,12 @@ from numpy.random import Generator
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.resampling import compute_percentile_interval
 from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.kernel import Index, Matrix
 from aih_outcomes.models.survival.cox.resamples import Rows, draw, prepare, solve
 from aih_outcomes.models.survival.cox.result import COUNTS, CoxFit
-from aih_outcomes.models.survival.designs.design import caution
+from aih_outcomes.models.survival.curves.checks import refuse_no_draws
+from aih_outcomes.models.survival.designs.design import caution, name_design
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,6 +65,7 @@ class Refits:
         """Return how many resamples there were, and how many gave no estimate."""
         return {
             "n_resamples": len(self.coefficients), "n_failed": self.n_failed, "n_event": self.fit.n_event,
+            "events_per_parameter": self.fit.events_per_parameter, "design": name_design(self.fit.outcome.design),
             "conf_level": self.fit.conf_level, "not_estimable": self.not_estimable,
         }  # fmt: skip
 
@@ -102,7 +105,7 @@ def refit(fit: CoxFit, *, rng: Generator, n_resamples: int = N_RESAMPLES) -> Ref
 
     Raises
     ------
-    OutcomeError : another likelihood than the partial one, or no resample asked for
+    OutcomeError : no Cox fit, another likelihood than the partial one; no resample asked for, no numpy Generator
 
     Notes
     -----
@@ -117,9 +120,9 @@ def refit(fit: CoxFit, *, rng: Generator, n_resamples: int = N_RESAMPLES) -> Ref
     >>> refit(fit, rng=np.random.default_rng(1), n_resamples=50).coefficients.shape
     (50, 1)
     """
+    require_fit(fit)
     refuse_other_likelihood(fit)
-    if n_resamples < 1:
-        raise OutcomeError(f"{n_resamples} resamples are asked for", "There is at least one", "Write n_resamples=1000")
+    refuse_no_draws("n_resamples", n_resamples, rng)
     if fit.not_estimable is not None:
         return Refits(fit, np.full((n_resamples, len(fit.coefficients)), np.nan), fit.not_estimable)
     rows, spread = arrange_rows(fit), fit.design.X.std(axis=0)

@@ -9,8 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.kernel import RiskSets, Sums, score_residuals, sum_risk_sets
 from aih_outcomes.models.survival.cox.result import CoxFit
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.outcomes import CENSORED, Vector
 
 Residual = Literal["martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld", "scaled_schoenfeld"]
@@ -41,7 +43,7 @@ def compute_residuals(fit: CoxFit, kind: Residual) -> pd.DataFrame:
 
     Raises
     ------
-    OutcomeError : no such kind; other than ``martingale`` and ``deviance`` of a fit with exact ties
+    OutcomeError : no Cox fit; no such kind; other than ``martingale`` and ``deviance`` of a fit with exact ties
 
     Notes
     -----
@@ -57,8 +59,8 @@ def compute_residuals(fit: CoxFit, kind: Residual) -> pd.DataFrame:
     >>> compute_residuals(fit, "martingale")["martingale"].round(4).tolist()
     [0.6404, 0.6404, -0.6404, -0.6404]
     """
-    if kind not in KINDS:
-        raise OutcomeError(f"{kind!r} is not a residual", f"Kinds are {', '.join(KINDS)}", "Name one of them")
+    require_fit(fit)
+    refuse_unknown_choice("kind", kind, KINDS)
     if fit.ties == "exact" and kind not in ONE_COLUMN:
         raise OutcomeError(
             f"{kind} residuals are asked of a fit with exact ties", "They are defined where tied events are set apart",

@@ -139,9 +139,9 @@ class CoxFit:
             f"Cox model of {self.outcome.label} ({self.ties.capitalize()} ties{variance}); "
             f"{len(self.design.terms)} parameter(s); time since {self.outcome.time_zero}.",
             f"Groups: {self.by_name} ({name_design(self.outcome.design)})." if self.by_name else "",
-            self._describe_penalty(),
+            self.describe_penalty(),
             "Patients with missing covariates were left out." if self.n_missing else "",
-            f"Not estimable: {self.not_estimable}." if self.not_estimable else self._describe_size(),
+            f"Not estimable: {self.not_estimable}." if self.not_estimable else self.describe_size(),
             caution(self.outcome.design),
         ]
         return " ".join(part for part in parts if part)
@@ -196,17 +196,19 @@ class CoxFit:
             "p_value": profile.p_value,
         }  # fmt: skip
 
-    def _describe_penalty(self) -> str:
+    def describe_penalty(self) -> str:
+        """Return the sentence that names the penalty, or an empty text."""
         if self.penalty is None:
             return ""
         if self.penalty == FIRTH:
             return "Firth's penalty; intervals and tests by profile penalised likelihood."
         return f"Penalty: {name_penalty(self.penalty)}; estimates are drawn towards no association."
 
-    def _describe_size(self) -> str:
+    def describe_size(self) -> str:
+        """Return the sentence that says that there are few events for so many parameters, or an empty text."""
         if self.events_per_parameter >= FEW_EVENTS:
             return ""
-        way_out = "" if self.penalty else ': ratios tend to be too extreme; penalty="firth" lessens it'
+        way_out = "" if self.penalty or self.cluster else ': ratios tend to be too extreme; penalty="firth" lessens it'
         return f"Fewer than {FEW_EVENTS} events per parameter{way_out}."
 
     def _counts(self, term: Term) -> dict[str, object]:

@@ -11,15 +11,25 @@ import pandas as pd
 from numpy.random import Generator
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_number
 from aih_outcomes.models.guard import GROUP
 from aih_outcomes.models.resampling import compute_percentile_interval
 from aih_outcomes.models.result import order_columns, refuse_no_level
-from aih_outcomes.models.survival.cox.averaging import Study, average, column_of_category, gather
+from aih_outcomes.models.survival.cox.averaging import (
+    Study,
+    average,
+    column_of_category,
+    find_beginning,
+    find_reach,
+    gather,
+)
+from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.kernel import Matrix
 from aih_outcomes.models.survival.cox.refit import N_RESAMPLES, arrange_rows, refuse_other_likelihood
 from aih_outcomes.models.survival.cox.resamples import Floats, cumulate_hazard, draw, solve, tie
 from aih_outcomes.models.survival.cox.result import CoxFit
-from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK
+from aih_outcomes.models.survival.curves.checks import refuse_no_draws
+from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK, in_quarters
 from aih_outcomes.models.survival.designs.design import BIASED, caution, name_design
 from aih_outcomes.outcomes import CENSORED, Vector
 
@@ -38,8 +48,10 @@ class StandardisedSurvival:
     ----------
     over : the term whose levels are compared; ``adjusted_for`` : the other terms
     horizon : in the outcome's unit; NaN where no horizon has 5 at risk at every level
-    curves : ``strata, time, n_risk, n_event, n_censor, estimate, std_error, conf_low, conf_high`` from time 0 to the
-        horizon; the counts are those seen at the level
+    alive_at : curves and restricted means are given event-free at this time: 0 (the first entry, if that is earlier)
+        or, under late entry with an event while fewer than 5 were at risk, when so many were (rule 13)
+    curves : ``strata, time, n_risk, n_event, n_censor, estimate, std_error, conf_low, conf_high`` from ``alive_at`` to
+        the horizon; the counts are those seen at the level
     summaries : restricted means and, against the first level, differences of them and of survival at the horizon
     n_resamples, n_failed : bootstrap resamples, and those of them without an estimate
     """
@@ -48,6 +60,7 @@ class StandardisedSurvival:
     over: str
     adjusted_for: tuple[str, ...]
     horizon: float
+    alive_at: float
     conf_level: float
     curves: pd.DataFrame
     summaries: pd.DataFrame
@@ -79,7 +92,7 @@ class StandardisedSurvival:
     def at(self, times: Sequence[float]) -> pd.DataFrame:
         """Return the curves at given times: ``label, strata, time, estimate, std_error, conf_low, conf_high``.
 
-        NaN after the horizon.
+        NaN before the curves begin and after the horizon.
         """
         when, frames = np.asarray(times, float), []
         for _, curve in self.curves.groupby("strata", sort=False):
@@ -99,9 +112,10 @@ class StandardisedSurvival:
         """Return what was standardised over what, and how many resamples gave no estimate."""
         return {
             "n": len(self.fit.frame), "n_patients": int(self.fit.frame["patient_id"].nunique()),
-            "n_event": self.fit.n_event, "over": self.over, "adjusted_for": ", ".join(self.adjusted_for),
-            "horizon": self.horizon, "n_resamples": self.n_resamples, "n_failed": self.n_failed,
-            "conf_level": self.conf_level, "not_estimable": self.not_estimable,
+            "n_event": self.fit.n_event, "events_per_parameter": self.fit.events_per_parameter, "over": self.over,
+            "adjusted_for": ", ".join(self.adjusted_for), "design": name_design(self.fit.outcome.design),
+            "horizon": self.horizon, "alive_at": self.alive_at, "n_resamples": self.n_resamples,
+            "n_failed": self.n_failed, "conf_level": self.conf_level, "not_estimable": self.not_estimable,
         }  # fmt: skip
 
     def describe(self) -> str:
@@ -111,12 +125,14 @@ class StandardisedSurvival:
         outcome = self.fit.outcome
         adjusted = f"adjusted for {', '.join(self.adjusted_for)}" if self.adjusted_for else "not adjusted"
         strata = f", within strata of {self.fit.strata}" if self.fit.strata else ""
+        since = in_quarters(self.alive_at, outcome.time_unit)
+        conditional = f" Given event-free at {since}, from when enough are at risk." if self.alive_at > 0 else ""
         failed = f", {self.n_failed} of them without an estimate" if self.n_failed else ""
         text = (
             f"Survival without {outcome.label} standardised to all patients ({adjusted}{strata}; Cox model), "
             f"to {self.horizon:g} {outcome.time_unit} since {outcome.time_zero}; {self.conf_level:.0%} percentile "
-            f"intervals from {self.n_resamples} bootstrap resamples of patients{failed}. What is not adjusted for may "
-            "still differ between the groups."
+            f"intervals from {self.n_resamples} bootstrap resamples of patients{failed}.{conditional} What is "
+            "not adjusted for may still differ between the groups."
         )
         return f"{text} {caution(outcome.design)}".strip()
 
@@ -161,7 +177,8 @@ def estimate_standardised_survival(
 
     Raises
     ------
-    OutcomeError : ``over`` is no categorical term, covariates change with time, the fit is penalised
+    OutcomeError : no Cox fit; ``over`` is no categorical term, covariates change with time, the fit is penalised; no
+        resample asked for, no numpy Generator
 
     Notes
     -----
@@ -179,12 +196,14 @@ def estimate_standardised_survival(
     ['a', 'b']
     """
     refuse_no_level(conf_level)
+    require_fit(fit)
+    refuse_no_draws("n_resamples", n_resamples, rng)
     over = _find_category(fit, over)
     refuse_other_likelihood(fit)
     others = tuple(dict.fromkeys(term.variable for term in fit.design.terms if over not in term.variable.split(":")))
-    reach = _reach(fit, over)
-    limit = reach if horizon is None else float(horizon)
-    reason = fit.not_estimable or _why_no_horizon(limit, reach)
+    reach, begins = find_reach(fit, over), find_beginning(fit)
+    limit = reach if horizon is None else read_number("horizon", horizon, "horizon=1826")
+    reason = fit.not_estimable or _why_no_horizon(limit, reach, begins)
     if reason:
         empty = pd.DataFrame({name: pd.Series(dtype=float) for name in CURVE_COLUMNS}).astype({"strata": object})
         return StandardisedSurvival(
@@ -192,6 +211,7 @@ def estimate_standardised_survival(
             over,
             others,
             limit,
+            begins,
             conf_level,
             empty,
             pd.DataFrame(columns=SUMMARY_COLUMNS),
@@ -199,7 +219,7 @@ def estimate_standardised_survival(
             n_resamples,
             reason,
         )
-    study = gather(fit, over, limit)
+    study = gather(fit, over, begins, limit)
     rows, start = arrange_rows(fit), fit.coefficients * fit.design.X.std(axis=0)
     whole = np.ones((len(rows.weight), 1), np.int64)
     everyone = np.ones((rows.n_patients, 1), np.int64)
@@ -216,7 +236,7 @@ def estimate_standardised_survival(
     failed = int(np.isnan(replicates).any(axis=(1, 2)).sum())
     curves, summaries = _tabulate(fit, study, point, replicates, over, limit, conf_level)
     return StandardisedSurvival(
-        fit, over, others, limit, conf_level, curves, summaries, n_resamples, failed, None
+        fit, over, others, limit, begins, conf_level, curves, summaries, n_resamples, failed, None
     )  # fmt: skip
 
 
@@ -254,34 +274,23 @@ def _tabulate(
 
 
 def _counts(fit: CoxFit, over: str, level: str, times: Vector) -> dict[str, Vector]:
-    """Rows at risk at each time; events and censorings since the time before it (at time 0 all at risk just after)."""
+    """Rows at risk at each time (at the first: just after it); events and censorings since the time before it."""
     frame = fit.frame[np.asarray(fit.design.categories[over].astype(object) == level)]
     entry, exit = np.sort(frame["entry"].to_numpy(float)), np.sort(frame["exit"].to_numpy(float))
     event = np.sort(frame.loc[frame["event"] != CENSORED, "exit"].to_numpy(float))
-    before = np.nextafter(times, -np.inf)
-    at_risk = np.searchsorted(entry, np.where(times == 0, times, before), "right")
-    at_risk = at_risk - np.searchsorted(exit, np.where(times == 0, times, before), "right")
-    left, died = (np.diff(np.searchsorted(values, times, "right"), prepend=0) for values in (exit, event))
+    counted = np.append(times[:1], np.nextafter(times[1:], -np.inf))
+    at_risk = np.searchsorted(entry, counted, "right") - np.searchsorted(exit, counted, "right")
+    gone, dead = (np.searchsorted(values, times, "right") for values in (exit, event))
+    left, died = (np.diff(count, prepend=count[:1]) for count in (gone, dead))
     return {"n_risk": at_risk.astype(float), "n_event": died.astype(float), "n_censor": (left - died).astype(float)}
 
 
-def _reach(fit: CoxFit, over: str) -> float:
-    """Return the last time with 5 at risk at every level; NaN where a level never has so many."""
-    last = []
-    for level in fit.design.categories[over].categories:
-        frame = fit.frame[np.asarray(fit.design.categories[over] == level)]
-        entry, exit = np.sort(frame["entry"].to_numpy(float)), np.sort(frame["exit"].to_numpy(float))
-        n_risk = np.searchsorted(entry, exit, "left") - np.searchsorted(exit, exit, "left")
-        last.append(float(exit[n_risk >= LEAST_AT_RISK].max(initial=-np.inf)))
-    return min(last) if last and np.isfinite(last).all() else float("nan")
-
-
-def _why_no_horizon(limit: float, reach: float) -> str | None:
+def _why_no_horizon(limit: float, reach: float, begins: float) -> str | None:
     if not np.isfinite(reach):
         return f"a group never has {LEAST_AT_RISK} at risk"
     if limit > reach:
         return f"the horizon lies beyond the last time with {LEAST_AT_RISK} at risk in every group"
-    return None if limit > 0 else "the horizon does not lie after time zero"
+    return None if limit > begins else "the horizon does not lie after the beginning of the curves"
 
 
 def _find_category(fit: CoxFit, over: str) -> str:

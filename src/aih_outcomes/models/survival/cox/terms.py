@@ -130,7 +130,11 @@ def _assemble(frame: pd.DataFrame, asked: Terms, codings: dict[str, Coding]) -> 
             # R's rule: a category keeps all its levels where the term without it is not in the model.
             full = coding.levels is not None and own - {factor.name} not in present
             columns = coded[factor.name].T[0 if full or coding.levels is None else 1 :]
-            block = columns if labels == [()] else (columns[:, None] * block).reshape(-1, len(frame))
+            if labels == [()]:
+                block = columns
+            else:
+                with np.errstate(invalid="ignore"):  # infinite × 0: a row without a value, as its factor alone
+                    block = (columns[:, None] * block).reshape(len(columns) * len(block), len(frame))
             labels = [(*before, after) for after in coding.labels(full=full) for before in labels]
             numeric = numeric and coding.levels is None
         names = [(":" if numeric else " × ").join(label) for label in labels]

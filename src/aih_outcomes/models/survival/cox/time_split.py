@@ -12,9 +12,10 @@ import pandas as pd
 from scipy.stats import chi2
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, join_groups
+from aih_outcomes.models.guard import GROUP, join_groups, require_time_to_event
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.penalty import Penalty
 from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
@@ -106,7 +107,8 @@ def split_follow_up(outcome: TimeToEvent, *, at: Sequence[float]) -> TimeToEvent
 
     Raises
     ------
-    OutcomeError : no times, or times that are not distinct finite numbers above 0; the outcome has a period already
+    OutcomeError : no TimeToEvent; no times, or times that are not distinct finite numbers above 0; the outcome has a
+        period already
 
     Examples
     --------
@@ -116,6 +118,7 @@ def split_follow_up(outcome: TimeToEvent, *, at: Sequence[float]) -> TimeToEvent
     [[0.0, 200.0, 'death', '0 to 365 days'], [0.0, 365.0, 'censored', '0 to 365 days'],
      [365.0, 500.0, 'censored', 'over 365 days']]
     """
+    require_time_to_event(outcome)
     cuts = _read_cuts(outcome, at)
     entry, exit = outcome.entry, outcome.exit
     low, high = np.searchsorted(cuts, entry, "right"), np.searchsorted(cuts, exit, "left")
@@ -138,7 +141,7 @@ def fit_by_period(
     *,
     at: Sequence[float],
     by: Groups | str,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     cluster: Literal["patient_id"] | None = None,
     strata: str | None = None,
     penalty: Penalty | None = None,
@@ -152,7 +155,7 @@ def fit_by_period(
     ----------
     at : times at which the ratio may change, in the outcome's unit; better stated before the data are seen
     by : groups known at entry (guarded), or a covariate read as categories; its first level is the reference
-    covariates : other terms, with one coefficient for all periods
+    covariates : other terms, as in ``fit_cox``, with one coefficient for all periods
     cluster, strata, penalty, ties, missing, conf_level : as in ``fit_cox``
 
     Returns
@@ -175,6 +178,7 @@ def fit_by_period(
     >>> fit_by_period(outcome, at=[20], by="drug").tidy()[["period", "n_event"]].values.tolist()
     [['0 to 20 days', 10], ['over 20 days', 10]]
     """
+    require_time_to_event(outcome)
     grouped = outcome.with_rows(join_groups(outcome, by), covariates=tuple(dict.fromkeys((*outcome.covariates, GROUP))))
     split = split_follow_up(grouped, at=at)
     cells = _cells(split.frame)
@@ -185,7 +189,7 @@ def fit_by_period(
         for row in estimable.to_dict("records")
     }
     own = split.with_rows(ends.assign(**columns), covariates=(*split.covariates, *columns))
-    others = [name for name in covariates if name not in (by, GROUP)]
+    others = [name for name in list_terms(covariates) if name not in (by, GROUP)]
     how: dict[str, Any] = {
         "cluster": cluster, "strata": strata, "penalty": penalty, "ties": ties, "missing": missing,
         "conf_level": conf_level,
@@ -215,7 +219,7 @@ def _cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_cuts(outcome: TimeToEvent, at: Sequence[float]) -> Vector:
-    cuts = np.sort(np.asarray(at, float).ravel())
+    cuts = np.sort(np.asarray(pd.to_numeric(pd.Series(at), errors="coerce"), float))
     if not len(cuts) or not np.isfinite(cuts).all() or cuts[0] <= 0 or (np.diff(cuts) == 0).any():
         raise OutcomeError(
             f"{len(cuts)} time(s) are given to split follow-up at",

@@ -87,6 +87,17 @@ def read_events(outcome: TimeToEvent) -> NDArray[np.bool_]:
     return np.asarray(~none[events.codes.to_numpy()], bool) if len(outcome.frame) else np.empty(0, bool)
 
 
+def are_last(outcome: TimeToEvent) -> NDArray[np.bool_]:
+    """(n_rows,) whether a row is its patient's last: one that another follows ends no follow-up."""
+    if not len(outcome.frame) or np.ptp(outcome.entry) == 0:  # spells do not overlap: one row each
+        return np.ones(len(outcome.frame), bool)
+    patient = pd.factorize(outcome.frame[PATIENT])[0]
+    order = np.lexsort((outcome.exit, patient))
+    last = np.empty(len(order), bool)
+    last[order] = np.append(patient[order][1:] != patient[order][:-1], True)
+    return last
+
+
 def has_fractions(outcome: TimeToEvent) -> bool:
     """Return whether weights are no case counts."""
     return "weight" in outcome.frame and bool(np.any(outcome.weight != np.round(outcome.weight)))

@@ -23,18 +23,19 @@ def refuse_unknown_choice(name: str, given: object, choices: Iterable[str | None
         )
 
 
-def refuse_no_power(**given: object) -> None:
-    """Refuse weights of a test that are no finite numbers from 0 upwards.
+def refuse_no_weights(*, rho: object, gamma: object = 0.0) -> None:
+    """Refuse exponents of a test's weights that are no finite numbers, or leave the first event an infinite weight.
 
     Raises
     ------
     OutcomeError
     """
-    for name, value in given.items():
-        if isinstance(value, bool) or not (isinstance(value, int | float) and np.isfinite(value) and value >= 0):
+    for name, value, least in (("rho", rho, -np.inf), ("gamma", gamma, 0.0)):
+        number = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+        if not (number and float(value) >= least):  # type: ignore[arg-type]  # a number
             raise OutcomeError(
-                f"{name}={value!r} is no weight of the test", "It is a finite number, 0 or more",
-                f"Write {name}=0 for the usual test",
+                f"{name}={value!r} gives the test no weights",
+                "rho and gamma are finite numbers, gamma 0 or more", f"Write {name}=0 for the usual test",
             )  # fmt: skip
 
 
@@ -46,7 +47,8 @@ def refuse_no_draws(name: str, n: object, rng: object) -> None:
     OutcomeError
     """
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise OutcomeError(f"{name}={n!r} is no number of draws", "It is a whole number, 1 or more", f"Write {name}=1000")
+        what = f"{name}={n!r} is no number of draws"
+        raise OutcomeError(what, "It is a whole number, 1 or more", f"Write {name}=1000")
     if not isinstance(rng, np.random.Generator):
         raise OutcomeError(
             f"rng is a {type(rng).__name__}", "Randomness comes in as a numpy Generator, whose seed is the caller's",

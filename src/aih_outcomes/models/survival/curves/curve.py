@@ -11,6 +11,7 @@ from scipy.stats import norm
 from aih_outcomes.models.survival.curves.jackknife import Spells, jackknife_variances, map_spells
 from aih_outcomes.outcomes import Vector
 
+ROUNDING = 12  # decimals of a survival that are no rounding error
 QUANTILE_TOLERANCE = float(np.sqrt(np.finfo(float).eps))  # R's, for "S(t) equals 1 - p"
 
 
@@ -76,7 +77,7 @@ class Curve:
         known = np.isfinite(fallen)
         if p == 0:
             return self.start
-        fallen, first = np.unique(fallen[known], return_index=True)
+        fallen, first = np.unique(np.round(fallen[known], ROUNDING), return_index=True)  # a flat limit is one step
         time = time[known][first]
         reached = int(np.searchsorted(fallen + QUANTILE_TOLERANCE, p))
         if reached == len(fallen):
@@ -224,6 +225,13 @@ def read_steps(curve: Curve, times: Vector) -> dict[str, Vector]:
         "cumulative_hazard": read(curve.hazard, 0.0),
         "cumulative_hazard_se": read(np.sqrt(curve.hazard_variance), 0.0),
     }
+
+
+def last_with_at_risk(entry: Vector, exit: Vector, least: int) -> float:
+    """Return the last time of leaving at which ``least`` rows are at risk (entry < t <= exit); −inf if never."""
+    entry, exit = np.sort(entry), np.sort(exit)
+    n_risk = np.searchsorted(entry, exit, "left") - np.searchsorted(exit, exit, "left")
+    return float(exit[n_risk >= least].max(initial=-np.inf))
 
 
 def first_day_with_at_risk(

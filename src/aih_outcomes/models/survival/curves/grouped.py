@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_number
 from aih_outcomes.models.survival.curves.arrays import Rows
 from aih_outcomes.models.survival.curves.curve import Curve, estimate_curve, first_day_with_at_risk
 from aih_outcomes.outcomes import TimeToEvent
@@ -26,13 +27,9 @@ def estimate_group_curves(
     ------
     OutcomeError : nobody in a group is followed after the start; a start that is no finite number
     """
-    if from_day is not None and not np.isfinite(from_day):
-        raise OutcomeError(
-            f"from_day={from_day!r} is no time", "A curve begins at a finite time, in the outcome's unit",
-            "Leave it out, or write from_day=182",
-        )  # fmt: skip
+    asked = None if from_day is None else read_number("from_day", from_day, "from_day=182")
     parts = rows.by_group()
-    start = float(from_day) if from_day is not None else _common_start(parts, least, count_rows)
+    start = _common_start(parts, least, count_rows) if asked is None else asked
     return tuple(_one_curve(strata, part, start, count_rows) for strata, part in parts.items()), start
 
 

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.result import order_columns, refuse_no_level
-from aih_outcomes.models.survival.curves.arrays import PATIENT, has_fractions, number_clusters, read_rows
+from aih_outcomes.models.survival.curves.arrays import PATIENT, are_last, has_fractions, number_clusters, read_rows
 from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import Curve, confidence_limits, read_steps
 from aih_outcomes.models.survival.curves.entries import ShownTimes, list_times
 from aih_outcomes.models.survival.curves.grouped import estimate_group_curves, refuse_nobody
-from aih_outcomes.models.survival.designs.design import caution, name_design
+from aih_outcomes.models.survival.designs.design import caution, name_curve, name_design
 from aih_outcomes.outcomes import CENSORED, DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit, Vector
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 ConfType = Literal["log-log", "log", "plain", "arcsine", "logit"]
 Variance = Literal["greenwood", "infinitesimal jackknife"]
 
+END = "end of follow-up"
 CONF_TYPES = ("log-log", "log", "plain", "arcsine", "logit")
 LEAST_AT_RISK = 5
 VARIANCES: dict[str, str] = {"greenwood": "Greenwood's variance", "infinitesimal jackknife": "robust variance"}
@@ -72,7 +72,7 @@ class KaplanMeier:
             S(t); limits are NaN where S(t) is 0 or, unless plain or log, 1. ``n_risk`` of the next row is who is at
             risk at any time between two rows.
         """
-        scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
+        scale = self._scale(unit)
         limits = [self._limits(curve) for curve in self.curves]
         shown = [list_times(curve.time, curve.entries, curve.start) for curve in self.curves]
         both = list(zip(self.curves, shown, strict=True))
@@ -129,7 +129,8 @@ class KaplanMeier:
         """Return the times by which a share ``p`` has had the event, in ``unit`` (None: the outcome's own).
 
         Where S(t) equals 1 − p over a flat step, R's midpoint of the step (R survival, ``quantile.survfit``). NaN
-        where the curve, or a limit, never comes so low.
+        where the curve, or a limit, never comes so low. Under late entry limits may rise again, and those of a
+        quantile, read off as R does, then leave the estimate out.
 
         Returns
         -------
@@ -145,7 +146,7 @@ class KaplanMeier:
                 f"{broken} of {len(probs)} numbers are no share of patients", "A share lies between 0 and 1",
                 "Write probs=[0.5] for the median",
             )  # fmt: skip
-        scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
+        scale = self._scale(unit)
         rows = [
             {"label": self.outcome.label, "strata": curve.strata, "probability": p, "n": curve.exit_counts[-1],
              "estimate": curve.quantile(curve.estimate, p) * scale, "conf_low": curve.quantile(low, p) * scale,
@@ -193,8 +194,9 @@ class KaplanMeier:
 
     def describe(self) -> str:
         """Sentences for a caption."""
+        name = name_curve(self.outcome.design, self.by_name)
         parts = [
-            f"{self.outcome.label}: Kaplan-Meier estimate, pointwise {self.conf_level:.0%} limits "
+            f"{self.outcome.label}: {name} estimate, pointwise {self.conf_level:.0%} limits "
             f"({self.conf_type} scale{self._how_robust()}); time since {self.outcome.time_zero}."
         ]
         if self.alive_at > 0:
@@ -213,6 +215,10 @@ class KaplanMeier:
 
         unit: TimeUnit = "years" if self.outcome.time_unit == "days" else self.outcome.time_unit
         return draw_survival(self.tidy(unit=unit), ax=ax, unit_label=unit)
+
+    def _scale(self, unit: TimeUnit | None) -> float:
+        refuse_unknown_choice("unit", unit, (None, *DAYS_PER_UNIT))
+        return DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
 
     def _how_robust(self) -> str:
         return "" if self.variance == "greenwood" else f", {VARIANCES[self.variance]}"
@@ -297,28 +303,15 @@ def estimate_follow_up(
     included, censors it. Parameters and errors as in ``estimate_survival``.
     """
     require_time_to_event(outcome)
-    ends = (outcome.frame["event"] == CENSORED).to_numpy(bool) & _are_last(outcome)
-    event = pd.Categorical.from_codes(ends.astype(np.int8), categories=pd.Index([CENSORED, "end of follow-up"]))
-    swapped = outcome.with_rows(
-        outcome.frame.assign(event=event), label=f"end of follow-up for {outcome.label}", competing=()
-    )
+    ends = (outcome.frame["event"] == CENSORED).to_numpy(bool) & are_last(outcome)
+    event = pd.Categorical(np.where(ends, END, CENSORED), categories=[CENSORED, END])
+    swapped = outcome.with_rows(outcome.frame.assign(event=event), label=f"{END} for {outcome.label}", competing=())
     return estimate_survival(swapped, by=by, conf_level=conf_level, conf_type=conf_type)
 
 
 def _at_risk(curve: Curve, shown: ShownTimes) -> Vector:
     """Return who is at risk at each time shown, those who come at the start among them."""
     return curve.n_risk if shown.time is curve.time else curve.at_risk(shown.time, origin=curve.start)
-
-
-def _are_last(outcome: TimeToEvent) -> NDArray[np.bool_]:
-    """(n_rows,) whether a row is its patient's last: one that another follows ends no follow-up."""
-    if not len(outcome.frame) or np.ptp(outcome.entry) == 0:  # spells do not overlap: one row each
-        return np.ones(len(outcome.frame), bool)
-    patient = pd.factorize(outcome.frame[PATIENT])[0]
-    order = np.lexsort((outcome.exit, patient))
-    last = np.empty(len(order), bool)
-    last[order] = np.append(patient[order][1:] != patient[order][:-1], True)
-    return last
 
 
 def whole_numbers(values: Vector) -> pd.api.extensions.ExtensionArray:

@@ -13,11 +13,11 @@ from scipy.stats import chi2
 from aih_outcomes.models.guard import GROUP, join_groups
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curves.arrays import Rows, number_strata, read_rows, refuse_fractions
-from aih_outcomes.models.survival.curves.checks import refuse_no_power
+from aih_outcomes.models.survival.curves.checks import refuse_no_weights
 from aih_outcomes.models.survival.curves.curve import count_below, count_exits, cumulate
 from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival, name_groups
-from aih_outcomes.models.survival.designs.design import caution, name_design
-from aih_outcomes.outcomes import Groups, TimeToEvent, Vector
+from aih_outcomes.models.survival.designs.design import caution, name_design, name_test
+from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +36,7 @@ class LogRank:
     levels : (k,) the groups
     observed, expected : (k,) weighted events, seen and expected if the groups were alike
     variance : (k, k) of observed − expected
+    strata : covariate within whose levels the groups were compared, or None
     rho, gamma : weights S(t−)^rho (1 − S(t−))^gamma; 0, 0 is the log-rank test, 1, 0 Peto-Peto's
     """
 
@@ -45,6 +46,7 @@ class LogRank:
     observed: Vector
     expected: Vector
     variance: Matrix
+    strata: str | None
     rho: float
     gamma: float
     statistic: float
@@ -55,7 +57,7 @@ class LogRank:
     @property
     def n(self) -> Vector:
         """(k,) patients in each group."""
-        patients = join_groups(self.outcome, self.by).groupby(GROUP, observed=False)["patient_id"].nunique()
+        patients = self._rows().groupby(GROUP, observed=False)["patient_id"].nunique()
         return np.asarray(patients.reindex(list(self.levels)).to_numpy(float), float)
 
     def tidy(self) -> pd.DataFrame:
@@ -63,8 +65,9 @@ class LogRank:
 
         ``n_event`` counts events; ``observed`` and ``expected`` carry the weights of the test, which is repeated.
         """
-        frame = join_groups(self.outcome, self.by)
-        n_event = frame[GROUP][self.outcome.event].value_counts().reindex(list(self.levels)).fillna(0).astype(int)
+        frame = self._rows()
+        ended = frame.loc[frame["event"] != CENSORED, GROUP]
+        n_event = ended.value_counts().reindex(list(self.levels)).fillna(0).astype(int)
         return order_columns(pd.DataFrame({
             "label": self.outcome.label, "strata": self.levels, "n_event": n_event.to_numpy(),
             "statistic": self.statistic, "df": self.df, "p_value": self.p_value, "n": self.n,
@@ -74,8 +77,9 @@ class LogRank:
     def glance(self) -> dict[str, Any]:
         """Return the test and its sizes."""
         return {
-            "n": int(self.n.sum()), "n_event": int(self.outcome.event.sum()), "statistic": self.statistic,
-            "df": self.df, "p_value": self.p_value, "rho": self.rho, "gamma": self.gamma, "by": name_groups(self.by),
+            "n": int(self.n.sum()), "n_event": int((self._rows()["event"] != CENSORED).sum()),
+            "statistic": self.statistic, "df": self.df, "p_value": self.p_value, "strata": self.strata,
+            "rho": self.rho, "gamma": self.gamma, "by": name_groups(self.by),
             "design": name_design(self.outcome.design), "not_estimable": self.not_estimable,
         }  # fmt: skip
 
@@ -83,9 +87,12 @@ class LogRank:
         """Sentences for a caption."""
         if self.not_estimable:
             return f"Log-rank test of {self.outcome.label} not estimable: {self.not_estimable}."
-        name = "Log-rank" if (self.rho, self.gamma) == (0, 0) else f"Fleming-Harrington ({self.rho:g}, {self.gamma:g})"
+        name = name_test(self.outcome.design, name_groups(self.by)).replace("log-rank", "Log-rank")
+        if (self.rho, self.gamma) != (0, 0):
+            name = f"Fleming-Harrington ({self.rho:g}, {self.gamma:g})"
+        within = f", stratified by {self.strata}" if self.strata else ""
         text = (
-            f"{name} test of {self.outcome.label}: χ² = {self.statistic:.2f}, df = {self.df}, "
+            f"{name} test of {self.outcome.label}{within}: χ² = {self.statistic:.2f}, df = {self.df}, "
             f"{p_in_words(self.p_value)}."
         )
         return f"{text} {caution(self.outcome.design)}".strip()
@@ -93,6 +100,11 @@ class LogRank:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the curves that the test compares."""
         return estimate_survival(self.outcome, by=self.by).plot(ax=ax)
+
+    def _rows(self) -> pd.DataFrame:
+        """Return the rows that count, with their group."""
+        frame = join_groups(self.outcome, self.by)
+        return frame[self.outcome.weight > 0] if "weight" in frame else frame
 
 
 def compare_survival(
@@ -116,14 +128,16 @@ def compare_survival(
     -----
     Mantel, Cancer Chemother Rep 1966;50:163; Fleming & Harrington, Commun Stat 1981;10:763; same as R's ``survdiff``.
     """
-    refuse_no_power(rho=rho, gamma=gamma)
+    refuse_no_weights(rho=rho, gamma=gamma)
     rows = read_rows(outcome, by)
     refuse_fractions(outcome, "Fit a weighted Cox model: fit_cox(..., cluster='patient_id') has a robust test")
     stratum = None if strata is None else number_strata(outcome, strata)[outcome.weight > 0]
     observed, expected, variance = sum_log_rank(rows, stratum, rho=rho, gamma=gamma)
     statistic, df, reason = quadratic_form(observed, expected, variance)
     p_value = float(chi2.sf(statistic, max(df, 1)))
-    return LogRank(outcome, by, rows.levels, observed, expected, variance, rho, gamma, statistic, df, p_value, reason)
+    return LogRank(
+        outcome, by, rows.levels, observed, expected, variance, strata, rho, gamma, statistic, df, p_value, reason
+    )  # fmt: skip
 
 
 def p_in_words(p_value: float) -> str:
@@ -178,7 +192,8 @@ def sum_log_rank(
 def pooled_weights(d: Vector, n: Vector, rho: float, gamma: float) -> Vector:
     """Return Fleming & Harrington's weights (n_times,) from events and numbers at risk of all groups together."""
     survival = np.concatenate([[1.0], np.cumprod(1 - d / n)[:-1]]) if len(d) else np.empty(0)
-    return np.asarray(survival**rho * (1 - survival) ** gamma, float)
+    power = np.power(survival, rho, out=np.zeros_like(survival), where=(survival > 0) | (rho >= 0))
+    return np.asarray(power * (1 - survival) ** gamma, float)  # after everyone at risk died S(t−) is 0
 
 
 def _one_stratum(rows: Rows, rho: float, gamma: float) -> tuple[Vector, Vector, Matrix]:

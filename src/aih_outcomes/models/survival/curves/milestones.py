@@ -109,8 +109,8 @@ def compare_milestones(
     broken = int(np.sum(~np.isfinite(np.asarray(times, float))))
     if broken or not len(times):
         raise OutcomeError(
-            f"{broken} of {len(times)} times are no finite numbers", "A milestone is a time, and one at least is asked for",
-            "Write times=[365, 1826]",
+            f"{broken} of {len(times)} times are no finite numbers" if broken else "No time is asked for",
+            "A milestone is a time", "Write times=[365, 1826]",
         )  # fmt: skip
     curves = estimate_survival(outcome, by=by, conf_level=conf_level, conf_type=scale, cluster=cluster)
     z = float(norm.ppf((1 + conf_level) / 2))

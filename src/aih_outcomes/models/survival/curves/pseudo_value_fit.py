@@ -15,6 +15,7 @@ from scipy.stats import norm
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, label_rows, require_time_to_event
 from aih_outcomes.models.result import order_columns, refuse_no_level
+from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS
 from aih_outcomes.models.survival.cox.terms import build_design, refuse_undeclared
 from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
@@ -177,7 +178,7 @@ def fit_pseudo_values(
             f"The {link} link is asked for a {of}", "A restricted mean has differences: the identity link",
             "Write link='identity'",
         )  # fmt: skip
-    asked = [covariates] if isinstance(covariates, str) else list(covariates)
+    asked = list_terms(covariates)
     refuse_undeclared(outcome, asked)
     terms = ([] if by is None else [GROUP]) + [name for name in asked if by is None or name not in (by, GROUP)]
     frame = outcome.frame if by is None else label_rows(outcome, by)

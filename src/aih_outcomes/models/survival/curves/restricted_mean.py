@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from aih_outcomes.models.arguments import read_number
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curves.curve import Curve, read_steps
 from aih_outcomes.models.survival.curves.jackknife import restricted_mean_variance
@@ -95,6 +96,7 @@ def compare_restricted_means(
     Raises
     ------
     ImmortalTimeError : groups became known after entry
+    OutcomeError : as ``estimate_survival``; a horizon that is no finite number
 
     Notes
     -----
@@ -181,7 +183,7 @@ def _reach(outcome: TimeToEvent, by: Groups | str, horizon: float | None, conf_l
     none = (False,) * len(last)
     if not np.isfinite(last[0]) or len(ever) < min(2, len(last)):
         return _Reach(curves, float("nan"), none, f"a group never has {LEAST_AT_RISK} at risk")
-    limit = min(ever) if horizon is None else float(horizon)
+    limit = min(ever) if horizon is None else read_number("horizon", horizon, "horizon=1826")
     if limit <= curves.alive_at:
         return _Reach(curves, limit, none, "the horizon lies before the day from which the curves can be told")
     usable = tuple(time >= limit for time in last)
@@ -231,7 +233,10 @@ def _assemble(
     groups = pd.DataFrame(
         {
             "strata": [curve.strata for curve in curves.curves],
-            "n_event": [int(curve.n_event[curve.time <= horizon].sum()) for curve in curves.curves],
+            "n_event": [
+                pd.NA if np.isnan(horizon) else int(curve.n_event[curve.time <= horizon].sum())
+                for curve in curves.curves
+            ],
             "estimate": [value for value, _ in values],
             "std_error": [se for _, se in values],
         }

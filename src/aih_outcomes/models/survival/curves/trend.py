@@ -96,8 +96,8 @@ def compare_survival_trend(
     (cᵀ(O − E))² / cᵀVc with scores c (Tarone, Biometrika 1975;62:679).
     """
     test = compare_survival(outcome, by=by, strata=strata, rho=rho, gamma=gamma)
-    chosen = np.arange(1.0, len(test.levels) + 1) if scores is None else pd.to_numeric(pd.Series(scores), errors="coerce")
-    chosen = np.asarray(chosen, float)
+    asked = np.arange(1.0, len(test.levels) + 1) if scores is None else pd.Series(list(scores))
+    chosen = np.asarray(pd.to_numeric(asked, errors="coerce"), float)
     if len(chosen) != len(test.levels) or (len(chosen) > 1 and np.ptp(chosen) == 0) or not np.isfinite(chosen).all():
         raise OutcomeError(
             f"{len(chosen)} scores are given for {len(test.levels)} groups",

@@ -152,9 +152,9 @@ def quantify_bias(
     *,
     never: str,
     day: int | None = None,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     horizon: float | None = None,
-    ties: Ties = "efron",
+    ties: Ties | None = None,
     missing: Missing = "raise",
 ) -> ImmortalTimeBias:
     """Say by how much the comparison from day 0 would have been wrong.

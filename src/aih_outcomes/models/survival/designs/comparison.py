@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from aih_outcomes.models.arguments import read_number
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, require_time_to_event
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.cox.formula import list_terms
+from aih_outcomes.models.survival.cox.penalty import Penalty
 from aih_outcomes.models.survival.cox.proportional_hazards import ProportionalHazards, check_proportional_hazards
 from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
 from aih_outcomes.models.survival.cox.terms import build_design, refuse_undeclared
@@ -47,6 +50,7 @@ CONTRAST_COLUMNS = [
     "strata", "term", "time", "n_event", "estimate", "std_error", "conf_low", "conf_high", "statistic", "p_value",
     "measure", "n", "reference", "n_reference", "n_event_reference", "adjusted_for",
 ]  # fmt: skip
+UNKNOWN = dict.fromkeys(CONTRAST_COLUMNS[4:10], float("nan"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +63,8 @@ class GroupComparison:
     sizes : index ``strata``; ``n`` patients ever in the group, ``n_event``
     cox, proportional_hazards : the model; is its ratio constant
     survival, log_rank, risk, restricted_mean : unadjusted curves, test and absolute differences at the horizon; None
-        where groups may change back, because curves of such groups describe nobody
+        where groups may change back, because curves of such groups describe nobody; no test where weights are no case
+        counts
     incidence : where events compete, cumulative incidences and their differences, in place of ``survival``, ``risk``
         and ``restricted_mean``; the model and the test are then those of the cause-specific hazard
     """
@@ -118,6 +123,7 @@ class GroupComparison:
             "alive_at": self._alive_at,
             "log_rank": self.log_rank.statistic if self.log_rank else float("nan"),
             "log_rank_p_value": self.log_rank.p_value if self.log_rank else float("nan"),
+            "not_estimable_log_rank": self._why_no_test(),
             "proportional_hazards_p_value": self.proportional_hazards.glance()["p_value"],
             "groups": {str(level): (int(row["n"]), int(row["n_event"])) for level, row in self.sizes.iterrows()},
             "not_estimable_absolute": self._why_no_absolute(),
@@ -126,21 +132,18 @@ class GroupComparison:
     def describe(self) -> str:
         """Sentences for a caption, with the words that must stand beside such a comparison; no counts."""
         outcome = self.outcome
-        reference, *others = (str(level) for level in self.sizes.index)
+        reference, *others = [str(level) for level in self.sizes.index] or ["nobody"]
         against = f"{in_a_list(others)} against {reference}" if others else f"{reference} alone"
         adjusted = f"adjusted for {', '.join(self.covariates)}" if self.covariates else "unadjusted"
+        variance = ", weighted, robust standard errors by patient" if self.cox.cluster else ""
+        words = caution(outcome.design)
         parts = [
             f"{outcome.label}: {against}; {name_design(outcome.design)}; time since {outcome.time_zero}.",
             f"{'Cause-specific hazard' if outcome.competing else 'Hazard'} ratio from a Cox model "
-            f"({self.cox.ties.capitalize()} ties), {adjusted}.",
-            f"Not estimable: {self.cox.not_estimable}."
-            if self.cox.not_estimable
-            else self.proportional_hazards.describe(),
+            f"({self.cox.ties.capitalize()} ties{variance}), {adjusted}.",
+            *self._words_for_model(words),
         ]
-        quiet = [level for level in others if self._place_of(level) is None]
-        if quiet and not self.cox.not_estimable:
-            parts.append(f"Without events in the model, and so without a hazard ratio: {', '.join(quiet)}.")
-        return " ".join([*parts, *self._words_for_absolute(), caution(outcome.design)]).strip()
+        return " ".join(part.strip() for part in (*parts, *self._words_for_absolute(), words) if part)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw survival or cumulative incidence, or else the hazard ratios, for the analyst's screen."""
@@ -158,6 +161,22 @@ class GroupComparison:
             return self.incidence.curves.from_day
         return self.survival.alive_at if self.survival else float("nan")
 
+    def _words_for_model(self, words: str) -> list[str]:
+        """Sentences about what the model can say; ``words`` are said elsewhere."""
+        n_event = self.sizes["n_event"]
+        parts = ["Patients with missing covariates were left out of the model."] if self.cox.n_missing else []
+        if self.cox.not_estimable:
+            parts.append(f"Not estimable: {self.cox.not_estimable}.")
+            if len(n_event) > 2 and not n_event.iloc[0] and (n_event.iloc[1:] > 0).sum() > 1:
+                parts.append("The reference has no events: with another one the other groups can be compared.")
+            return parts
+        parts += [self.cox.describe_penalty(), self.cox.describe_size()]
+        parts.append(self.proportional_hazards.describe().removesuffix(words))
+        quiet = [str(level) for level in self.sizes.index[1:] if self._place_of(str(level)) is None]
+        if quiet:
+            parts.append(f"Without events in the model, and so without a hazard ratio: {', '.join(quiet)}.")
+        return parts
+
     def _words_for_absolute(self) -> list[str]:
         """Sentences about curves, their test, and what was read off them at the horizon."""
         outcome, reason = self.outcome, self._why_no_absolute()
@@ -171,11 +190,19 @@ class GroupComparison:
                 f"Absolute differences of cumulative incidence at {years:.3g} years, {rivals} competing, unadjusted."
             ]
         else:
-            parts = [f"Absolute differences at {years:.3g} years, unadjusted ({curve} curves; {test} test)."]
+            tested = f"; {test} test" if self.log_rank else ""
+            parts = [f"Absolute differences at {years:.3g} years, unadjusted ({curve} curves{tested})."]
+        if self.log_rank is None:
+            parts.append(f"No {test} test: {self._why_no_test()}.")
         if self._alive_at > 0:
             since = in_quarters(self._alive_at, outcome.time_unit)
             parts.append(f"Curves conditional on being event-free at {since}.")
         return parts
+
+    def _why_no_test(self) -> str | None:
+        if self.log_rank:
+            return self.log_rank.not_estimable
+        return "its variance takes weights for case counts" if self._absolute else self._why_no_absolute()
 
     def _why_no_absolute(self) -> str | None:
         if self._absolute is None:
@@ -213,7 +240,7 @@ class GroupComparison:
     def _hazard_ratio(self, level: str) -> dict[str, object]:
         place = self._place_of(level)
         if place is None:  # without an event its ratio is not finite
-            return {"measure": HAZARD_RATIO, "time": float("nan"), "adjusted_for": ", ".join(self.covariates)}
+            return {"measure": HAZARD_RATIO, "time": float("nan"), "adjusted_for": ", ".join(self.covariates)} | UNKNOWN
         row = self.cox.tidy().iloc[place]
         ratio = {"estimate": row["hazard_ratio"], "conf_low": row["hr_low"], "conf_high": row["hr_high"]}
         errors = {name: row[name] for name in ("std_error", "statistic", "p_value")}
@@ -226,9 +253,10 @@ def compare_groups(
     outcome: TimeToEvent,
     *,
     by: Groups | str,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     horizon: float | None = None,
-    ties: Ties = "efron",
+    penalty: Penalty | None = None,
+    ties: Ties | None = None,
     missing: Missing = "raise",
     conf_level: float = 0.95,
 ) -> GroupComparison:
@@ -240,10 +268,12 @@ def compare_groups(
     Parameters
     ----------
     outcome : spells (entry, exit]; from ``landmark`` or ``time_varying`` with ``by="group"``, else with groups known
-        at entry
+        at entry. Weights that are no case counts (inverse probabilities) give robust errors by patient in the model,
+        the jackknife's for the curves, and no log-rank test
     by : groups (guarded) or a covariate; the first level is the reference
-    covariates : terms of the model, what is known at time zero or at the landmark
+    covariates : terms of the model as in ``fit_cox``, what is known at time zero or at the landmark
     horizon : in the outcome's unit; None for the last time with 5 at risk in every group
+    penalty, ties : of the model, as in ``fit_cox``
     missing : as in ``fit_cox``; the absolute differences are unadjusted and keep every row
 
     Raises
@@ -252,19 +282,24 @@ def compare_groups(
     OutcomeError : see ``fit_cox``; one group alone, and a horizon too late, are answered "not estimable"
     """
     require_time_to_event(outcome)
+    horizon = None if horizon is None else read_number("horizon", horizon, "horizon=1826")
+    counted = outcome.weight > 0
+    outcome = outcome.with_rows(outcome.frame[counted]) if counted.any() and not counted.all() else outcome
     hazards = outcome.cause_specific() if outcome.competing else outcome
     frame = join_groups(hazards, by)
     levels = [str(level) for level in frame[GROUP].cat.categories]
     sizes = counts_by_level(frame, levels)
-    refuse_undeclared(outcome, covariates)
+    terms = list_terms(covariates)
+    refuse_undeclared(outcome, terms)
+    counts = bool(np.all(outcome.weight == np.round(outcome.weight)))
     cox = fit_cox(
-        _with_events(hazards, frame, covariates), by=by, covariates=covariates, ties=ties, missing=missing,
-        conf_level=conf_level,
+        _with_events(hazards, frame, terms) if penalty is None else hazards, by=by, covariates=terms, penalty=penalty,
+        ties=ties, missing=missing, cluster=None if counts else "patient_id", conf_level=conf_level,
     )  # fmt: skip
     proportional = check_proportional_hazards(cox)
     curves = test = risk = mean = incidence = None
     if REVERSIBLE not in outcome.design:
-        test = compare_survival(hazards, by=by)
+        test = compare_survival(hazards, by=by) if counts else None
         if outcome.competing:
             incidence = compare_incidence_at(outcome, by=by, horizon=horizon, conf_level=conf_level)
         else:
@@ -272,7 +307,7 @@ def compare_groups(
             risk = compare_survival_at(outcome, by=by, horizon=horizon, conf_level=conf_level)
             mean = compare_restricted_means(outcome, by=by, horizon=horizon, conf_level=conf_level)
     return GroupComparison(
-        outcome, name_groups(by), tuple(covariates), sizes, curves, test, cox, proportional, risk, mean, incidence
+        outcome, name_groups(by), tuple(terms), sizes, curves, test, cox, proportional, risk, mean, incidence
     )
 
 

@@ -57,13 +57,14 @@ def compare_incidence_at(
     -----
     Aalen-Johansen, variance by the infinitesimal jackknife; time lost: Andersen, Stat Med 2013;32:5278.
     """
-    curves = estimate_cumulative_incidence(_one_event(outcome), by=by, conf_level=conf_level)
+    name = _name_of_event(outcome)
+    curves = estimate_cumulative_incidence(_one_event(outcome, name), by=by, conf_level=conf_level)
     limit, usable, reason = _reach(curves, horizon)
     names = [curve.strata for curve in curves.curves]
     values = {RISK: _unknown(names), TIME_LOST: _unknown(names)}
     if reason is None:
         found = {RISK: curves.at([limit]), TIME_LOST: curves.restricted_time_lost(limit)}
-        values = {measure: _read(frame, outcome.label, names) for measure, frame in found.items()}
+        values = {measure: _read(frame, name, names) for measure, frame in found.items()}
     rows = [
         _difference(level, measure, own[level], own[names[0]], ok and usable[0], conf_level)
         for level, ok in list(zip(names, usable, strict=True))[1:]
@@ -83,10 +84,15 @@ def _read(frame: pd.DataFrame, state: str, names: list[str]) -> dict[str, tuple[
     return dict.fromkeys(names, (0.0, 0.0)) | dict(zip(own["strata"], pairs, strict=True))
 
 
-def _one_event(outcome: TimeToEvent) -> TimeToEvent:
-    """Call every event that does not compete by the outcome's name."""
-    event = outcome.frame["event"].astype(object).where(~outcome.event, outcome.label)
-    levels = [CENSORED, outcome.label, *(name for name in outcome.competing if name != outcome.label)]
+def _name_of_event(outcome: TimeToEvent) -> str:
+    """Return the outcome's name, or one that no competing event has."""
+    return outcome.label if outcome.label not in (CENSORED, *outcome.competing) else f"{outcome.label} (the event)"
+
+
+def _one_event(outcome: TimeToEvent, name: str) -> TimeToEvent:
+    """Call every event that does not compete by one name."""
+    event = outcome.frame["event"].astype(object).where(~outcome.event, name)
+    levels = [CENSORED, name, *outcome.competing]
     return outcome.with_rows(outcome.frame.assign(event=pd.Categorical(event, categories=levels)))
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import require_groups
 from aih_outcomes.models.guard import GROUP, memberships, require_time_to_event
 from aih_outcomes.models.survival.designs.design import LANDMARK
-from aih_outcomes.outcomes import CENSORED, HALF_DAY, Groups, RecurrentEvents, TimeToEvent
+from aih_outcomes.outcomes import HALF_DAY, Groups, RecurrentEvents, TimeToEvent
 
 EVENT_BEFORE = "event on or before the landmark"
 COMPETING_BEFORE = "competing event on or before the landmark"
@@ -29,8 +30,9 @@ def landmark(outcome: Followed, groups: Groups, *, day: int) -> Followed:
     """Restart the clock at a landmark and fix each patient's group as known by then.
 
     Kept is who is followed beyond the landmark (exit > day) and whose membership was known on or before it. Time runs
-    from the landmark: entry = max(day, entry) − day. Later changes of group are ignored (treatment policy). Of events
-    that recur only a terminal one on or before the landmark leaves a patient out; others before it are not counted.
+    from the landmark: entry = max(day, entry) − day. Whoever had an event on or before it is left out, also when
+    followed on. Later changes of group are ignored (treatment policy). Of events that recur only a terminal one on or
+    before the landmark leaves a patient out; others before it are not counted.
 
     Parameters
     ----------
@@ -75,27 +77,29 @@ def landmark(outcome: Followed, groups: Groups, *, day: int) -> Followed:
     return outcome.with_rows(
         rows,
         time_zero=f"day {day} after {outcome.time_zero}",
-        design=f"{LANDMARK} at day {day}: {groups.name}" + (f", {outcome.design}" if outcome.design else ""),
+        design=keep_design(f"{LANDMARK} at day {day}: {groups.name}", outcome.design),
         covariates=add_group(outcome.covariates),
         exclusions=exclusions,
         n_half_day=int(((rows["exit"] - rows["entry"]) == HALF_DAY).sum()),
     )
 
 
-def incident_only(outcome: TimeToEvent) -> TimeToEvent:
+def incident_only(outcome: Followed) -> Followed:
     """Leave out patients first seen after time zero: the sensitivity analysis for late referral (rule 10).
 
     Returns
     -------
     outcome : ``design`` says so, and ``exclusions`` counts who was left out, with their events
     """
+    if not isinstance(outcome, RecurrentEvents):
+        require_time_to_event(outcome)
     since = outcome.frame.groupby("patient_id", sort=False)["entry"].transform("min")
     late = since > 0
-    gone = outcome.frame[late]
-    counts = {"n": gone["patient_id"].nunique(), "n_event": int((gone["event"] != CENSORED).sum())}
+    counts = {"n": outcome.frame.loc[late, "patient_id"].nunique(), "n_event": int(outcome.event[late].sum())}
     left = pd.DataFrame({"reason": [REFERRED_LATE], **{name: [n] for name, n in counts.items()}})
     exclusions = pd.concat([outcome.exclusions, left.astype(dict.fromkeys(counts, "Int64"))], ignore_index=True)
-    return outcome.with_rows(outcome.frame[~late], design=INCIDENT, exclusions=exclusions)
+    design = f"{outcome.design}, {INCIDENT}" if outcome.design else INCIDENT
+    return outcome.with_rows(outcome.frame[~late], design=design, exclusions=exclusions)
 
 
 def refuse_unready(outcome: TimeToEvent | RecurrentEvents, groups: Groups) -> None:
@@ -107,6 +111,7 @@ def refuse_unready(outcome: TimeToEvent | RecurrentEvents, groups: Groups) -> No
     """
     if not isinstance(outcome, RecurrentEvents):
         require_time_to_event(outcome)
+    require_groups(groups)
     if outcome.time_unit != "days" or outcome.time_zero != groups.time_zero:
         raise OutcomeError(
             f"{outcome.label!r} counts {outcome.time_unit} since {outcome.time_zero!r}, "
@@ -132,6 +137,11 @@ def add_group(covariates: tuple[str, ...]) -> tuple[str, ...]:
     return (*(name for name in covariates if name != GROUP), GROUP)
 
 
+def keep_design(design: str, before: str) -> str:
+    """Return a design with what the outcome's own one said before, such as incident patients only."""
+    return f"{design}, {before}" if before else design
+
+
 def _refuse_day(day: object, groups: Groups) -> None:
     if isinstance(day, bool) or not isinstance(day, int | np.integer) or day < 0:
         raise OutcomeError(
@@ -146,7 +156,7 @@ def _refuse_day(day: object, groups: Groups) -> None:
 
 
 def _last_rows(outcome: TimeToEvent | RecurrentEvents) -> pd.DataFrame:
-    """One row per patient: first day followed, last whole day followed, whether and how it ended in an event."""
+    """One row per patient: first day followed, last whole day up to the first event, whether and how it ended."""
     half = outcome.exit - outcome.entry == HALF_DAY  # left on the day of entry: that day counts, not the half
     until = np.where(half, outcome.entry, outcome.exit)
     if isinstance(outcome, RecurrentEvents):
@@ -160,7 +170,8 @@ def _last_rows(outcome: TimeToEvent | RecurrentEvents) -> pd.DataFrame:
         "patient_id": outcome.frame["patient_id"], "since": outcome.entry, "until": until, "is_event": final,
         "ended": ended, "exit": outcome.exit,
     })  # fmt: skip
-    rows = rows.sort_values(["until", "exit"], kind="stable")
+    first_end = rows["until"].where(final | other).groupby(rows["patient_id"]).transform("min")
+    rows = rows[~(rows["until"] > first_end)].sort_values(["until", "exit"], kind="stable")
     return rows.groupby("patient_id", sort=False).agg(
         since=("since", "min"), until=("until", "last"), is_event=("is_event", "last"), ended=("ended", "last")
     )

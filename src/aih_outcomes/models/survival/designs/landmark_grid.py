@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
@@ -82,9 +83,9 @@ def compare_landmarks(
     outcome: TimeToEvent,
     groups_by_day: Mapping[int, Groups],
     *,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     horizon: float | None = None,
-    ties: Ties = "efron",
+    ties: Ties | None = None,
     missing: Missing = "raise",
     conf_level: float = 0.95,
 ) -> LandmarkGrid:
@@ -118,9 +119,11 @@ def start_at_landmarks(outcome: TimeToEvent, groups_by_day: Mapping[int, Groups]
     ------
     OutcomeError : no landmarks; see ``landmark``
     """
-    if not groups_by_day:
+    given: object = groups_by_day
+    strange = not isinstance(given, Mapping) or not all(isinstance(day, int | np.integer) for day in given)
+    if strange or not groups_by_day:
         raise OutcomeError(
-            "No landmark is given", "A grid names each landmark and the groups known by then",
-            "Pass {182: groups_at_182, 365: groups_at_365}",
+            "Landmarks are not given by day" if strange else "No landmark is given",
+            "A grid names each landmark and the groups known by then", "Pass {182: groups_at_182, 365: groups_at_365}",
         )  # fmt: skip
     return {day: landmark(outcome, groups_by_day[day], day=day) for day in sorted(groups_by_day)}

@@ -13,7 +13,9 @@ from scipy.stats import norm
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP
 from aih_outcomes.models.survival.cox.fit import fit_cox
-from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
+from aih_outcomes.models.survival.cox.formula import list_terms
+from aih_outcomes.models.survival.cox.result import FEW_EVENTS, CoxFit, Missing, Ties
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.designs.design import SUPER_MODEL, caution, in_a_list
 from aih_outcomes.models.survival.designs.landmark_grid import start_at_landmarks
 from aih_outcomes.outcomes import CENSORED, DAYS_PER_UNIT, Groups, TimeToEvent, no_exclusions
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 Effect = Literal["constant", "linear"]
 
 LANDMARK_DAY = "landmark_day"
+AT_LANDMARKS = ["label", "strata", "estimate", "std_error", "conf_low", "conf_high", "reference", "landmark"]
 PER_YEAR = "per_year_of_landmark"
 
 
@@ -78,7 +81,7 @@ class LandmarkModel:
                     "std_error": spread, "conf_low": np.exp(value - z * spread),
                     "conf_high": np.exp(value + z * spread), "reference": term.reference, "landmark": day,
                 })  # fmt: skip
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=AT_LANDMARKS)
 
     def glance(self) -> dict[str, Any]:
         """Facts about the whole fit.
@@ -108,10 +111,14 @@ class LandmarkModel:
             f"{outcome.label}: landmarks at days {days} in one Cox model ({self.cox.ties.capitalize()} ties), {how}.",
             "A patient counts at each landmark reached: a baseline hazard per landmark, robust standard errors by "
             "patient.",
-            f"Not estimable: {self.cox.not_estimable}." if self.cox.not_estimable else "",
+            f"Not estimable: {self.cox.not_estimable}." if self.cox.not_estimable else self._describe_size(),
             caution(outcome.design),
         ]
         return " ".join(part for part in parts if part)
+
+    def _describe_size(self) -> str:
+        few = self.glance()["events_per_parameter"] < FEW_EVENTS
+        return f"Fewer than {FEW_EVENTS} patients with an event per parameter." if few else ""
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the ratios as a forest for the analyst's screen."""
@@ -122,9 +129,9 @@ def fit_landmark_model(
     outcome: TimeToEvent,
     groups_by_day: Mapping[int, Groups],
     *,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     effect: Effect = "constant",
-    ties: Ties = "efron",
+    ties: Ties | None = None,
     missing: Missing = "raise",
     conf_level: float = 0.95,
 ) -> LandmarkModel:
@@ -145,6 +152,7 @@ def fit_landmark_model(
     -----
     van Houwelingen, Scand J Stat 2007;34:70: stacked data sets, stratified by landmark, sandwich variance by patient.
     """
+    refuse_unknown_choice("effect", effect, ("constant", "linear"))
     starts = start_at_landmarks(outcome, groups_by_day)
     days = tuple(starts)
     levels = {groups.levels for groups in groups_by_day.values()}
@@ -159,8 +167,8 @@ def fit_landmark_model(
     if effect == "linear":
         stacked, slopes = _add_slopes(stacked, days)
     cox = fit_cox(
-        stacked, by=GROUP, covariates=[*slopes.values(), *covariates], cluster="patient_id", strata=LANDMARK_DAY,
-        ties=ties, missing=missing, conf_level=conf_level,
+        stacked, by=GROUP, covariates=[*slopes.values(), *list_terms(covariates)], cluster="patient_id",
+        strata=LANDMARK_DAY, ties=ties, missing=missing, conf_level=conf_level,
     )  # fmt: skip
     return LandmarkModel(cox, days, effect, slopes)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import require_groups
 from aih_outcomes.models.guard import GROUP, require_time_to_event
 from aih_outcomes.models.survival.designs.design import MULTI_STATE
+from aih_outcomes.models.survival.designs.landmark import keep_design
 from aih_outcomes.models.survival.designs.time_varying import time_varying
 from aih_outcomes.outcomes import CENSORED, UNDETERMINED, Groups, StateHistory, TimeToEvent
 
@@ -36,6 +38,7 @@ def as_states(outcome: TimeToEvent, groups: Groups) -> StateHistory:
     Putter, Fiocco & Geskus, Stat Med 2007;26:2389.
     """
     require_time_to_event(outcome)
+    require_groups(groups)
     events = [str(name) for name in outcome.frame["event"].cat.categories if name != CENSORED]
     both = [level for level in (UNDETERMINED, *groups.levels) if level in events]
     if both:
@@ -59,5 +62,5 @@ def as_states(outcome: TimeToEvent, groups: Groups) -> StateHistory:
     frame = rows[["patient_id", "entry", "exit", *weight, *kept]].assign(from_state=state, to_state=to_state)
     return StateHistory(
         frame, outcome.label, tuple(name for name in order if name in occur), outcome.time_zero, outcome.time_unit,
-        outcome.exclusions, tuple(kept), f"{MULTI_STATE}: {groups.name}",
+        outcome.exclusions, tuple(kept), keep_design(f"{MULTI_STATE}: {groups.name}", outcome.design),
     )  # fmt: skip

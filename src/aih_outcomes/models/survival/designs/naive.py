@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, memberships
 from aih_outcomes.models.survival.cox.result import Missing, Ties
 from aih_outcomes.models.survival.designs.comparison import GroupComparison, compare_groups
 from aih_outcomes.models.survival.designs.design import BIASED
-from aih_outcomes.models.survival.designs.landmark import add_group, refuse_unready
+from aih_outcomes.models.survival.designs.landmark import add_group, keep_design, refuse_unready
 from aih_outcomes.outcomes import Groups, TimeToEvent
 
 
@@ -19,9 +20,9 @@ def naive_comparison(
     groups: Groups,
     *,
     never: str,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     horizon: float | None = None,
-    ties: Ties = "efron",
+    ties: Ties | None = None,
     missing: Missing = "raise",
 ) -> GroupComparison:
     """Compare groups as if membership had been known on day 0: biased by immortal time.
@@ -51,6 +52,11 @@ def naive_comparison(
 def naive_outcome(outcome: TimeToEvent, groups: Groups, *, never: str) -> TimeToEvent:
     """Fix each patient's last known label from day 0; ``label`` and ``design`` say that this is biased."""
     refuse_unready(outcome, groups)
+    if not isinstance(never, str):
+        raise OutcomeError(
+            f"never= is a {type(never).__name__}", "It is the label of whoever never came into a group",
+            "Write never='non-responder'",
+        )  # fmt: skip
     known = memberships(groups)
     last = known[known["known_at"].notna()].groupby("patient_id")["label"].last()
     labels = last.reindex(outcome.frame["patient_id"]).astype(object).fillna(never)
@@ -59,6 +65,6 @@ def naive_outcome(outcome: TimeToEvent, groups: Groups, *, never: str) -> TimeTo
     return outcome.with_rows(
         rows,
         label=f"{outcome.label}, {BIASED}",
-        design=f"{BIASED}: {groups.name}",
+        design=keep_design(f"{BIASED}: {groups.name}", outcome.design),
         covariates=add_group(outcome.covariates),
     )

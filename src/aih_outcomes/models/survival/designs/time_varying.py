@@ -8,7 +8,7 @@ import pandas as pd
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, memberships
 from aih_outcomes.models.survival.designs.design import REVERSIBLE, TIME_VARYING
-from aih_outcomes.models.survival.designs.landmark import Followed, add_group, refuse_unready
+from aih_outcomes.models.survival.designs.landmark import Followed, add_group, keep_design, refuse_unready
 from aih_outcomes.outcomes import HALF_DAY, UNDETERMINED, Groups, RecurrentEvents, TimeToEvent
 
 
@@ -55,7 +55,7 @@ def time_varying(outcome: Followed, groups: Groups, *, reference: str | None = N
     back = "" if groups.irreversible else f", {REVERSIBLE}"
     return outcome.with_rows(
         rows,
-        design=f"{TIME_VARYING}{back}: {groups.name}",
+        design=keep_design(f"{TIME_VARYING}{back}: {groups.name}", outcome.design),
         covariates=add_group(outcome.covariates),
         n_half_day=int(((rows["exit"] - rows["entry"]) == HALF_DAY).sum()),
     )

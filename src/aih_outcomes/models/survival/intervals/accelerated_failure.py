@@ -9,6 +9,7 @@ import numpy as np
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import refuse_no_level
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.intervals.accelerated_result import (
     AcceleratedFailure,
     AcceleratedName,
@@ -25,7 +26,7 @@ from aih_outcomes.models.survival.intervals.rows import (
     Rows,
     numbered,
     read_rows,
-    refuse_fractions,
+    refuse_unusable,
     robust_variance,
     why_hopeless,
 )
@@ -98,12 +99,8 @@ def fit_accelerated_failure(
     [2.0]
     """
     refuse_no_level(conf_level)
-    if distribution not in DISTRIBUTIONS:
-        raise OutcomeError(
-            f"{distribution!r} is no distribution of this model", f"Choices are {', '.join(DISTRIBUTIONS)}",
-            "Name one of them",
-        )  # fmt: skip
-    refuse_fractions(outcome, cluster)
+    refuse_unknown_choice("distribution", distribution, DISTRIBUTIONS)
+    refuse_unusable(outcome, cluster)
     rows = read_rows(outcome, by, covariates, missing)
     reason = why_hopeless(rows, len(rows.design.terms) + (1 if distribution == "exponential" else 2))
     return _fit(outcome, rows, distribution, cluster, conf_level, reason)

@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_numbers
 from aih_outcomes.models.result import refuse_no_level
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.intervals.accelerated_failure import fit_accelerated_failure
 from aih_outcomes.models.survival.intervals.hazards import Family
 from aih_outcomes.models.survival.intervals.illness_death_kernel import Matrix, Seen, prepare
@@ -18,7 +20,7 @@ from aih_outcomes.models.survival.intervals.rows import (
     Missing,
     Rows,
     read_rows,
-    refuse_fractions,
+    refuse_unusable,
     require_interval_time,
     why_hopeless,
 )
@@ -73,7 +75,7 @@ def fit_illness_death(
     refuse_no_level(conf_level)
     require_interval_time(outcome)
     _refuse_choices(outcome, hazards, cuts)
-    refuse_fractions(outcome, None)
+    refuse_unusable(outcome, None)
     rows = read_rows(_keep_everyone(outcome), by, covariates, missing)
     seen, n_half_day = _seen_of(rows)
     family = _family_of(seen, hazards, cuts)
@@ -101,12 +103,8 @@ def _refuse_choices(outcome: IntervalTime, hazards: str, cuts: Sequence[float] |
             "Name them: IntervalTime.from_frame(..., end=..., terminal=...); without deaths use "
             "fit_interval_hazards(...)",
         )
-    if hazards not in ("weibull", "piecewise constant"):
-        raise OutcomeError(
-            f"{hazards!r} is no shape of the hazards", "Choices are 'weibull' and 'piecewise constant'",
-            "Name one of them",
-        )  # fmt: skip
-    given = np.asarray(() if cuts is None else cuts, float)
+    refuse_unknown_choice("hazards", hazards, ("weibull", "piecewise constant"))
+    given = read_numbers("cuts", () if cuts is None else cuts, "cuts=[365, 1826]")
     if (hazards == "weibull" and cuts is not None) or not np.all(np.diff(np.append(0.0, given)) > 0):
         raise OutcomeError(
             f"{len(given)} cut(s) are given that cannot be used",

@@ -81,9 +81,11 @@ class IllnessDeath:
             own = np.arange(p) + place * (size + p) + size
             estimate = self.engine.theta[own] / self.engine.spread
             std_error = np.sqrt(np.diag(self.engine.vcov)[own]) / self.engine.spread
-            frame = self._rows_of(estimate, std_error, happened)
+            event = np.where(happened, self.outcome.label, CENSORED)
+            rows = replace(self.rows, frame=self.rows.frame.assign(event=event))
+            frame = self._rows_of(rows, estimate, std_error)
             frames.append(frame.assign(state=transition, design=BASELINE, biased=False))
-        naive = self._rows_of(*self.naive.log_hazard_ratios(), self.seen.ill)
+        naive = self._rows_of(self.naive.rows, *self.naive.log_hazard_ratios())  # who was never looked at is not in it
         frames.append(naive.assign(state=self.transitions[0], design=NAIVE, biased=True))
         return order_columns(pd.concat(frames, ignore_index=True))
 
@@ -214,18 +216,16 @@ class IllnessDeath:
     def _counts(self) -> dict[str, int]:
         return {name: int(flag.sum()) for name, flag in zip(self.transitions, self._happened, strict=True)}
 
-    def _rows_of(self, estimate: Vector, std_error: Vector, happened: Flags) -> pd.DataFrame:
-        event = np.where(happened, self.outcome.label, CENSORED)
-        counts = replace(self.rows, frame=self.rows.frame.assign(event=event)).counts()
+    def _rows_of(self, rows: Rows, estimate: Vector, std_error: Vector) -> pd.DataFrame:
         z = norm.ppf((1 + self.conf_level) / 2)
         statistic = estimate / std_error
         frame = pd.DataFrame({
-            "label": self.outcome.label, "term": self.rows.design.names, "estimate": estimate, "std_error": std_error,
+            "label": self.outcome.label, "term": rows.design.names, "estimate": estimate, "std_error": std_error,
             "conf_low": estimate - z * std_error, "conf_high": estimate + z * std_error, "statistic": statistic,
             "p_value": 2 * norm.sf(np.abs(statistic)), "hazard_ratio": np.exp(estimate),
             "hr_low": np.exp(estimate - z * std_error), "hr_high": np.exp(estimate + z * std_error),
         })  # fmt: skip
-        return pd.concat([frame, counts], axis=1)
+        return pd.concat([frame, rows.counts()], axis=1)
 
     def _predicted(self, rows: pd.DataFrame | None) -> list[tuple[str, Matrix, Vector]]:
         """Rows to average over, with what each counts for."""

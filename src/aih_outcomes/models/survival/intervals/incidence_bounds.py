@@ -16,6 +16,7 @@ from aih_outcomes.models.survival.competing.cumulative_incidence import (
     CumulativeIncidence,
     estimate_cumulative_incidence,
 )
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import BASELINE
 from aih_outcomes.models.survival.intervals.rows import require_interval_time
@@ -56,6 +57,7 @@ class IncidenceBounds:
 
     def tidy(self, *, unit: TimeUnit | None = None) -> pd.DataFrame:
         """One row per group and time at which someone leaves; columns as in ``at``."""
+        refuse_unknown_choice("unit", unit, (None, *DAYS_PER_UNIT))
         scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
         frame = self._beside(self.none.tidy(), self.all.tidy())
         frame["time"] = frame["time"] * scale
@@ -78,7 +80,7 @@ class IncidenceBounds:
             f"Bounds of the cumulative incidence of {self.outcome.label} (first seen at a look), with {terminal} "
             "competing: nobody, and everybody, who died after a last look without it had had it. Pointwise "
             f"{self.conf_level:.0%} limits of both. Who is alive is followed to the last look. Time since "
-            f"{self.outcome.time_zero}."
+            f"{self.outcome.time_zero}." + (f" Groups: {self.by_name} ({BASELINE})." if self.by_name else "")
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:

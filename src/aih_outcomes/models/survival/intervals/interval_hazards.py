@@ -9,6 +9,7 @@ import numpy as np
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.result import refuse_no_level
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.intervals.hazards_result import (
     BaselineName,
     IntervalHazards,
@@ -24,7 +25,7 @@ from aih_outcomes.models.survival.intervals.rows import (
     Rows,
     numbered,
     read_rows,
-    refuse_fractions,
+    refuse_unusable,
     robust_variance,
     why_hopeless,
 )
@@ -86,8 +87,8 @@ def fit_interval_hazards(
     0.0
     """
     refuse_no_level(conf_level)
+    refuse_unusable(outcome, cluster)
     _refuse_choices(outcome, baseline, n_knots, cluster)
-    refuse_fractions(outcome, cluster)
     rows = read_rows(outcome, by, covariates, missing)
     p = len(rows.design.terms)
     if baseline == "spline":
@@ -95,13 +96,9 @@ def fit_interval_hazards(
     return _fit_steps(outcome, rows, conf_level, why_hopeless(rows, p) or (None if p else "the model has no terms"))
 
 
-def _refuse_choices(outcome: Outcome, baseline: str, n_knots: int, cluster: Cluster) -> None:
-    if baseline not in ("unspecified", "spline"):
-        raise OutcomeError(
-            f"{baseline!r} is no baseline of this model", "Choices are 'unspecified' and 'spline'",
-            "Name one of them; for Weibull use fit_accelerated_failure(...)",
-        )  # fmt: skip
-    if n_knots not in range(9):
+def _refuse_choices(outcome: Outcome, baseline: str, n_knots: object, cluster: Cluster) -> None:
+    refuse_unknown_choice("baseline", baseline, ("unspecified", "spline"))
+    if isinstance(n_knots, bool) or not isinstance(n_knots, int) or n_knots not in range(9):
         raise OutcomeError(
             f"{n_knots!r} inner knots are asked for", "A spline of log time takes 0 (Weibull) to 8",
             "Use 1 to 3: few events carry no more",

@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.random import Generator
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_numbers
 from aih_outcomes.models.guard import GROUP, label_rows
 from aih_outcomes.models.result import order_columns, refuse_no_level
+from aih_outcomes.models.survival.curves.checks import refuse_no_draws, refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import BASELINE
 from aih_outcomes.models.survival.intervals.rows import require_interval_time
@@ -87,6 +89,7 @@ class IntervalSurvival:
             (time_low, time_high]; ``n`` cases, ``n_total_event`` events of the group. What is never seen to happen has
             no row: after the last ``time_high`` the estimate stays to the last look, and is unknown after it
         """
+        refuse_unknown_choice("unit", unit, (None, *DAYS_PER_UNIT))
         scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
         frames = []
         for place, curve in enumerate(self.curves):
@@ -112,7 +115,7 @@ class IntervalSurvival:
             of mass, and after the last look, S(t) is not identified: ``estimate`` is NaN and any value between the
             two bounds is as likely
         """
-        when = np.asarray(times, float)
+        when = read_numbers("times", times, "at([365, 1826])")
         frames = []
         for place, curve in enumerate(self.curves):
             least, most = curve.bounds(when)
@@ -135,7 +138,7 @@ class IntervalSurvival:
         rows = []
         for curve in self.curves:
             reached = np.cumsum(curve.mass)
-            for p in probs:
+            for p in read_numbers("probs", probs, "quantiles([0.5])").tolist():
                 place = int(np.searchsorted(reached, p - MASS))
                 known = place < len(reached) and bool(np.isfinite(curve.high[place]))
                 ends = (curve.low[place], curve.high[place]) if known else (np.nan, np.nan)
@@ -240,6 +243,8 @@ def estimate_interval_survival(
     require_interval_time(outcome)
     refuse_no_level(conf_level)
     _refuse_unusable(outcome)
+    if rng is not None:
+        refuse_no_draws("n_bootstrap", n_bootstrap, rng)
     frame = label_rows(outcome, by).assign(weight=outcome.weight)
     parts = frame[frame["weight"] > 0].groupby(GROUP, observed=True, sort=True)
     curves, replicates = [], []

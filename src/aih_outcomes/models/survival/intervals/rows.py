@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, label_rows
-from aih_outcomes.models.survival.cox.formula import read_terms
+from aih_outcomes.models.survival.cox.fit import overflows
+from aih_outcomes.models.survival.cox.formula import list_terms, read_terms
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS
 from aih_outcomes.models.survival.cox.terms import Design, build_design, code_rows, restrict_design
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.intervals.likelihood import Ends
 from aih_outcomes.outcomes import CENSORED, Groups, IntervalTime, TimeToEvent, Vector
@@ -103,13 +105,17 @@ def require_interval_time(outcome: object) -> None:
         )  # fmt: skip
 
 
-def refuse_fractions(outcome: Outcome, cluster: Cluster) -> None:
-    """Weights that are no counts make the model's own variance meaningless.
+def refuse_unusable(outcome: object, cluster: Cluster) -> None:
+    """Refuse what has no times, an unknown cluster, and weights that make the model's own variance meaningless.
 
     Raises
     ------
     OutcomeError
     """
+    if not isinstance(outcome, IntervalTime | TimeToEvent):
+        require_interval_time(outcome)
+        return
+    refuse_unknown_choice("cluster", cluster, (None, "patient_id"))
     broken = int(np.sum(outcome.weight != np.round(outcome.weight)))
     if broken and cluster is None:
         raise OutcomeError(
@@ -126,7 +132,8 @@ def read_rows(outcome: Outcome, by: Groups | str | None, covariates: Sequence[st
     ImmortalTimeError : groups became known after entry
     OutcomeError : unknown terms, missing covariates, competing events, an event at time 0
     """
-    names = [covariates] if isinstance(covariates, str) else list(covariates)
+    refuse_unknown_choice("missing", missing, ("raise", "exclude"))
+    names = list_terms(covariates)
     read_terms(names, list(dict.fromkeys([*outcome.covariates, GROUP])))  # refuses what is not declared
     labelled = join_groups(outcome, by) if isinstance(outcome, TimeToEvent) else label_rows(outcome, by)
     frame = labelled.assign(weight=outcome.weight)
@@ -188,6 +195,8 @@ def why_hopeless(rows: Rows, n_parameters: int) -> str | None:
         empty = [str(level) for level in counts.index[counts["n_event"] == 0]]
         if empty:
             return f"no events in {variable}: {', '.join(empty)}"
+    if p and overflows(X):
+        return "a term has values too large to compute with"
     if p:
         spread = X.std(axis=0)
         centred = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)

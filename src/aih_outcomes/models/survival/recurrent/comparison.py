@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
+from aih_outcomes.models.arguments import read_number
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK
 from aih_outcomes.models.survival.curves.log_rank import p_in_words
@@ -139,6 +140,7 @@ def compare_mean_cumulative(
     Ghosh & Lin, Biometrics 2000;56:554, section 3; without terminal events the pseudo-score test of Lawless & Nadeau,
     Technometrics 1995;37:158.
     """
+    end = None if horizon is None else read_number("horizon", horizon, "horizon=1826")
     curves = estimate_mean_cumulative(outcome, by=by, estimand=estimand, conf_level=conf_level)
     score, variance = _score(curves)
     reason, compared = _why_no_test(curves, variance), np.flatnonzero(np.diag(variance) > 0)[1:]
@@ -146,7 +148,7 @@ def compare_mean_cumulative(
     if reason is None:
         part = score[compared]
         statistic = float(part @ np.linalg.solve(variance[np.ix_(compared, compared)], part))
-    limit, usable = _reach(curves, horizon)
+    limit, usable = _reach(curves, end)
     groups, contrasts = _at_horizon(curves, limit, usable)
     df = max(len(compared), 1)
     p_value = float(chi2.sf(statistic, df))
@@ -185,7 +187,7 @@ def _reach(curves: MeanCumulative, horizon: float | None) -> tuple[float, list[b
     ever = [time for time in last if np.isfinite(time)]
     if len(ever) < 2 or not np.isfinite(last[0]):
         return float("nan"), [False] * len(last)
-    limit = min(ever) if horizon is None else float(horizon)
+    limit = min(ever) if horizon is None else horizon
     return limit, [time >= limit > curves.alive_at for time in last]
 
 

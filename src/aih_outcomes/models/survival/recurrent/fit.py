@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from aih_outcomes.models.guard import check_known_at_entry, memberships
 from aih_outcomes.models.survival.cox.fit import fit_cox
 from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.designs.design import caution, in_a_list, name_design
 from aih_outcomes.models.survival.recurrent.mean_curve import require_recurrent
 from aih_outcomes.outcomes import Groups, RecurrentEvents, TimeToEvent, Vector
@@ -75,7 +77,7 @@ class RecurrentFit:
             "numbers of events in a lifetime.",
             f"Groups: {cox.by_name} ({name_design(outcome.design)})." if cox.by_name else "",
             "Patients with missing covariates were left out." if cox.n_missing else "",
-            f"Not estimable: {cox.not_estimable}." if cox.not_estimable else "",
+            f"Not estimable: {cox.not_estimable}." if cox.not_estimable else cox.describe_size(),
             caution(outcome.design),
         ]
         return " ".join(part for part in parts if part)
@@ -89,10 +91,10 @@ def fit_recurrent(
     outcome: RecurrentEvents,
     *,
     by: Groups | str | None = None,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | str = (),
     scale: Clock = "calendar",
     strata: str | None = None,
-    ties: Ties = "efron",
+    ties: Ties | None = None,
     missing: Missing = "raise",
     conf_level: float = 0.95,
 ) -> RecurrentFit:
@@ -131,8 +133,13 @@ def fit_recurrent(
     1.0
     """
     require_recurrent(outcome)
+    refuse_unknown_choice("scale", scale, CLOCKS)
+    spells = to_risk_spells(outcome)
+    if scale == "gap":
+        by = _on_gap_clock(spells, by) if isinstance(by, Groups) else by
+        spells = to_risk_spells(outcome, scale=scale)
     cox = fit_cox(
-        to_risk_spells(outcome, scale=scale), by=by, covariates=covariates, cluster="patient_id", strata=strata,
+        spells, by=by, covariates=covariates, cluster="patient_id", strata=strata,
         ties=ties, missing=missing, conf_level=conf_level,
     )  # fmt: skip
     return RecurrentFit(outcome, cox, scale, strata)
@@ -149,6 +156,18 @@ def to_risk_spells(outcome: RecurrentEvents, *, scale: Clock = "calendar") -> Ti
     origin = _clock_starts(spells)
     moved = spells.frame.assign(entry=spells.entry - origin, exit=spells.exit - origin)
     return spells.with_rows(moved)
+
+
+def _on_gap_clock(spells: TimeToEvent, groups: Groups) -> Groups:
+    """Return groups known before anyone came to be at risk as known from the beginning of every gap.
+
+    Raises
+    ------
+    ImmortalTimeError : they were not
+    """
+    check_known_at_entry(spells, groups)
+    last = memberships(groups).groupby("patient_id", as_index=False).last()
+    return replace(groups, frame=last.assign(onset=0.0, known_at=0.0))
 
 
 def _clock_starts(spells: TimeToEvent) -> Vector:

@@ -11,7 +11,9 @@ import pandas as pd
 from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_number, read_numbers
 from aih_outcomes.models.result import order_columns, refuse_no_level
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.entries import list_times
 from aih_outcomes.models.survival.curves.kaplan_meier import in_quarters, name_groups
 from aih_outcomes.models.survival.designs.design import caution, in_a_list, name_design
@@ -70,6 +72,7 @@ class MeanCumulative:
             measure, design``. ``estimate`` is a number of events (``state`` names them), no share; limits are NaN where
             it is 0 on the log scale. Terminal events are counted in ``glance()``
         """
+        refuse_unknown_choice("unit", unit, (None, *DAYS_PER_UNIT))
         scale = DAYS_PER_UNIT[self.outcome.time_unit] / DAYS_PER_UNIT[unit or self.outcome.time_unit]
         frames = []
         for curve in self.curves:
@@ -94,7 +97,7 @@ class MeanCumulative:
         frame : one row per group × time: ``label, strata, state, time, n_risk, n_event`` (cumulative)``, estimate,
             std_error, conf_low, conf_high``. NaN after the last time observed, unless all have died
         """
-        when = np.asarray(times, float)
+        when = read_numbers("times", times, "at([365, 1826])")
         frames = []
         for curve in self.curves:
             step = np.searchsorted(curve.steps.time, when, side="right")
@@ -214,8 +217,11 @@ def estimate_mean_cumulative(
     [0.5, 0.5, 1.0]
     """
     refuse_no_level(conf_level)
+    refuse_unknown_choice("estimand", estimand, ("mean", "rate_at_risk"))
+    refuse_unknown_choice("conf_type", conf_type, ("log", "plain"))
     parts = split_groups(outcome, by, estimand)
-    start = common_start(list(parts.values())) if from_day is None else float(from_day)
+    found = common_start(list(parts.values()))
+    start = found if from_day is None else read_number("from_day", from_day, "from_day=365")
     curves = []
     for strata, rows in parts.items():
         own = rows_after(rows, start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,6 +78,8 @@ def arrange(spells: Spells) -> Spells:
     return replace(joined, entry=spells.entry[begins])
 
 
-def find_start(spells: Spells) -> float:
-    """Return the time from which a curve can be told (rule 13): 0, or where 5 are at risk under late entry."""
-    return first_day_with_at_risk(spells.entry, spells.exit, spells.moves, np.ones(len(spells.exit)), LEAST_AT_RISK)
+def find_common_start(parts: Iterable[Spells]) -> float:
+    """Return the time from which all curves can be told (rule 13): 0, or where 5 are at risk under late entry."""
+    return max(
+        first_day_with_at_risk(own.entry, own.exit, own.moves, np.ones(len(own.exit)), LEAST_AT_RISK) for own in parts
+    )

@@ -95,7 +95,8 @@ class StateCurve:
         lengths = np.diff(edges)
         start = self.occupied[0] if self.start_estimated else None
         influence = horizon_influence(self.spells, self.steps, self.occupied, start, lengths)
-        return lengths @ self.occupied, np.sqrt((influence**2).sum(axis=0))
+        whole = horizon - self.start  # squares of very long times overflow
+        return lengths @ self.occupied, np.sqrt(((influence / whole) ** 2).sum(axis=0)) * whole
 
 
 def estimate_state_curve(

@@ -11,7 +11,9 @@ import pandas as pd
 from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_number, read_numbers
 from aih_outcomes.models.result import order_columns
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import confidence_limits
 from aih_outcomes.models.survival.curves.entries import list_times
 from aih_outcomes.models.survival.curves.kaplan_meier import in_quarters
@@ -53,7 +55,7 @@ class StateCurves:
     is_conditional: bool
 
     def tidy(self, *, unit: TimeUnit | None = None) -> pd.DataFrame:
-        """One row per group, state and time: the beginning, then whenever someone comes, or leaves a state or altogether.
+        """One row per group, state and time: the beginning, then when someone comes, or leaves a state or altogether.
 
         Parameters
         ----------
@@ -96,7 +98,7 @@ class StateCurves:
             ``summary.survfit``), cumulative ``n_event``, ``estimate`` to ``conf_high`` as in ``tidy``. Estimates are
             NaN before the curves begin, and after the last observed time unless nothing is left that could change.
         """
-        when = np.asarray(times, float)
+        when = read_numbers("times", times, "at([365, 1826])")
         frames = []
         for curve in self.curves:
             slots, known = curve.slot(when), curve.known(when)[:, None]
@@ -112,7 +114,7 @@ class StateCurves:
         At risk at t are spells with entry < t <= exit; where the curves begin, those who are followed from then on.
         ``n_event`` is cumulative.
         """
-        when = np.asarray(times, float)
+        when = read_numbers("times", times, "at([365, 1826])")
         frames = [
             self._keys(curve, when).assign(
                 n_risk=curve.at_risk(when).ravel("F"), n_event=_events_by(curve, when).ravel("F")
@@ -138,7 +140,7 @@ class StateCurves:
         ------
         OutcomeError : the horizon does not lie after the beginning
         """
-        if not horizon > self.from_day:
+        if not read_number("horizon", horizon, "time_in_state(1826)") > self.from_day:
             raise OutcomeError(
                 f"horizon={horizon:g} does not lie after the beginning of the curves",
                 f"They begin at {self.from_day:g} {self.time_unit}", "Choose a later horizon",
@@ -183,9 +185,10 @@ class StateCurves:
                 "a share of the patients has come or gone", "Use time_in_state(horizon) for the others",
             )  # fmt: skip
         wanted = [name for name in self.states if (state is None and name not in both) or name == state]
+        shares = read_numbers("probs", probs, "quantiles([0.5])").tolist()
         rows = [
             row for curve in self.curves for name in wanted
-            for row in self._quantile_rows(curve, self.states.index(name), falling, probs, self._scale(unit))
+            for row in self._quantile_rows(curve, self.states.index(name), falling, shares, self._scale(unit))
         ]  # fmt: skip
         columns = ["label", "strata", "state", "estimate", "conf_low", "conf_high", "probability", "n"]
         frame = order_columns(pd.DataFrame(rows, columns=columns))
@@ -246,6 +249,7 @@ class StateCurves:
         ]
 
     def _scale(self, unit: TimeUnit | None) -> float:
+        refuse_unknown_choice("unit", unit, (None, *DAYS_PER_UNIT))
         return DAYS_PER_UNIT[self.time_unit] / DAYS_PER_UNIT[unit or self.time_unit]
 
     def _keys(self, curve: StateCurve, times: Vector) -> pd.DataFrame:
@@ -298,10 +302,7 @@ def refuse_no_conf_type(conf_type: object) -> None:
     ------
     OutcomeError
     """
-    if conf_type not in CONF_TYPES:
-        raise OutcomeError(
-            f"conf_type={conf_type!r} is no scale of an interval", f"Scales are {', '.join(CONF_TYPES)}", "Name one"
-        )
+    refuse_unknown_choice("conf_type", conf_type, CONF_TYPES)
 
 
 def _events_by(curve: StateCurve, times: Vector) -> Matrices:

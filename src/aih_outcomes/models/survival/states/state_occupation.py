@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_number, read_numbers
 from aih_outcomes.models.guard import GROUP, declared_column, label_rows, require_state_history
 from aih_outcomes.models.result import refuse_no_level
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import refuse_reversible
-from aih_outcomes.models.survival.states.spells import STAYS, Codes, Spells, arrange, find_start
+from aih_outcomes.models.survival.states.spells import STAYS, Codes, Spells, arrange, find_common_start
 from aih_outcomes.models.survival.states.state_curve import estimate_state_curve
 from aih_outcomes.models.survival.states.state_curves import ConfType, StateCurves, refuse_no_conf_type
 from aih_outcomes.outcomes import CENSORED, Groups, StateHistory, TimeUnit, Vector
@@ -146,7 +148,9 @@ def estimate_state_occupation(
     refuse_reversible(history.design, by)
     shares = None if start is None else read_start(start, history.states)
     parts = read_groups(history, by, cluster)
-    begins = max(find_start(spells) for spells in parts.values()) if from_day is None else float(from_day)
+    begins = (
+        find_common_start(parts.values()) if from_day is None else read_number("from_day", from_day, "from_day=365")
+    )
     curves = tuple(
         estimate_state_curve(
             strata, spells.begun_at(begins), len(history.states), begins, shares,
@@ -216,8 +220,10 @@ def read_start(start: Mapping[str, float], states: tuple[str, ...]) -> Vector:
     ------
     OutcomeError : a name that is no state, or shares that are no distribution
     """
-    unknown = [name for name in start if name not in states]
-    shares = np.array([float(start.get(name, 0.0)) for name in states])
+    of_states: object = start
+    given = dict(of_states) if isinstance(of_states, Mapping) else {}
+    unknown = [name for name in given if name not in states]
+    shares = read_numbers("start", [given.get(name, 0.0) for name in states], "start={'well': 1.0}")
     if unknown or not (shares >= 0).all() or not abs(shares.sum() - 1) < NEARLY:
         raise OutcomeError(
             f"start= names {len(unknown)} unknown state(s) and sums to {shares.sum():g}",
@@ -234,10 +240,7 @@ def refuse_no_start_variance(start_variance: object) -> None:
     ------
     OutcomeError
     """
-    if start_variance not in ("given", "estimated"):
-        raise OutcomeError(
-            f"start_variance={start_variance!r} is not known", "It is 'given' or 'estimated'", "Name one of them"
-        )
+    refuse_unknown_choice("start_variance", start_variance, ("given", "estimated"))
 
 
 def _codes_of(names: pd.Series, levels: tuple[str, ...]) -> Codes:

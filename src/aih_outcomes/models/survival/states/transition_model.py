@@ -14,6 +14,7 @@ from aih_outcomes.models.guard import GROUP, label_rows
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.competing.cause_specific import describe_sizes, loglik_of, stack_tables
 from aih_outcomes.models.survival.cox.fit import fit_cox
+from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, name_penalty
 from aih_outcomes.models.survival.cox.proportional_hazards import Transform, check_proportional_hazards
 from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
@@ -185,7 +186,7 @@ def fit_transitions(
             "Follow patients for longer, or merge states",
         )  # fmt: skip
     group = None if by is None else GROUP
-    names = [covariates] if isinstance(covariates, str) else list(covariates)
+    names = list_terms(covariates)
     fits = {}
     for origin, target in pairs:
         rows = _follow_transition(history, frame, by, origin, target)

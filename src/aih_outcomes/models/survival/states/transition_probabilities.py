@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_number, read_numbers
 from aih_outcomes.models.guard import require_state_history
 from aih_outcomes.models.result import order_columns, refuse_no_level
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import caution, name_design, refuse_reversible
 from aih_outcomes.models.survival.states.aalen_johansen import TransitionVariance, cumulate_hazards
@@ -67,6 +69,7 @@ class TransitionProbabilities:
             moved = np.concatenate([own.n_moved[:, k] for k in own.followed], axis=1)
             frames.append(frame.assign(n_risk=risk.ravel("F"), n_event=moved.ravel("F"), n=own.n))
         whole = pd.concat(frames, ignore_index=True)
+        refuse_unknown_choice("unit", unit, (None, *DAYS_PER_UNIT))
         whole["time"] *= DAYS_PER_UNIT[self.history.time_unit] / DAYS_PER_UNIT[unit or self.history.time_unit]
         whole.attrs = {"time_unit": unit or self.history.time_unit, "time_zero": self.history.time_zero}
         return order_columns(whole)
@@ -76,7 +79,7 @@ class TransitionProbabilities:
 
         Estimates are NaN before s, and after the last time at which someone is followed.
         """
-        when = np.asarray(times, float)
+        when = read_numbers("times", times, "at([365, 1826])")
         frames = []
         for own in self.matrices:
             frame = self._frame(own, when, np.searchsorted(own.steps.time, when, side="right").astype(np.int64))
@@ -96,7 +99,7 @@ class TransitionProbabilities:
         ------
         OutcomeError : the horizon does not lie after s
         """
-        if not horizon > self.from_day:
+        if not read_number("horizon", horizon, "time_in_state(1826)") > self.from_day:
             raise OutcomeError(
                 f"horizon={horizon:g} does not lie after from_day={self.from_day:g}",
                 "Time is spent in a state from then on", "Choose a later horizon",
@@ -249,18 +252,18 @@ def estimate_transitions(
     refuse_no_conf_type(conf_type)
     refuse_reversible(history.design, by)
     _refuse_unusable(history, variance)
+    begins = read_number("from_day", from_day, "from_day=365")
     matrices = tuple(
-        estimate_matrix(strata, spells.begun_at(float(from_day)), len(history.states), float(from_day), variance)
+        estimate_matrix(strata, spells.begun_at(begins), len(history.states), begins, variance)
         for strata, spells in read_groups(history, by).items()
     )
     return TransitionProbabilities(
-        history, matrices, float(from_day), name_groups(by), variance, conf_level, conf_type
+        history, matrices, begins, name_groups(by), variance, conf_level, conf_type
     )  # fmt: skip
 
 
 def _refuse_unusable(history: StateHistory, variance: object) -> None:
-    if variance not in ("greenwood", "aalen"):
-        raise OutcomeError(f"variance={variance!r} is not known", "It is 'greenwood' or 'aalen'", "Name one of them")
+    refuse_unknown_choice("variance", variance, ("greenwood", "aalen"))
     broken = int(np.sum(history.weight != np.round(history.weight)))
     if broken:
         raise OutcomeError(
