@@ -118,6 +118,13 @@ def test_nothing_to_show_says_so(incidence: pd.DataFrame) -> None:
         assert any("nothing to show" in text for text in words(figure_of(draw(nothing))))
 
 
+def test_a_curve_that_ends_where_it_begins_says_so(incidence: pd.DataFrame) -> None:
+    moment = incidence[incidence["time"] == 0]
+    moment.attrs = incidence.attrs
+    for draw in (draw_occupation, draw_cumulative_incidence):
+        assert any("nothing to show" in text for text in words(figure_of(draw(moment))))
+
+
 def test_a_coefficient_is_drawn_with_the_constant_it_should_be() -> None:
     smooth = pd.DataFrame({"term": "log(bili)", "time": TIME, "estimate": 0.8 - 0.05 * TIME})
     smooth = smooth.assign(conf_low=smooth["estimate"] - 0.2, conf_high=smooth["estimate"] + 0.2)

@@ -69,7 +69,7 @@ def draw_steps(
     remember_frame(ax, tidy)
     curves = {name: curve.sort_values("time", kind="stable") for name, curve in curves.items()}
     drawn = {name: cut_curve(curve) for name, curve in curves.items()}
-    drawn = {name: curve for name, curve in drawn.items() if len(curve)}
+    drawn = {name: curve for name, curve in drawn.items() if len(curve) and curve["time"].iloc[-1] > 0}
     if not drawn:
         return say_nothing(ax, "\n".join(filter(None, (NOTHING, say_left_out(tidy)))))
     styles = styles_of(drawn)

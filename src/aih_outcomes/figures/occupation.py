@@ -57,7 +57,7 @@ def draw_occupation(
     remember_frame(ax, tidy)
     tidy = _end_where_few_are_followed(tidy)
     wide = tidy.pivot_table(index="time", columns="state", values="estimate", aggfunc="last", observed=True)
-    if wide.empty:
+    if wide.empty or wide.index[-1] <= 0:
         return say_nothing(ax, "\n".join(filter(None, (NOTHING, say_left_out(tidy)))))
     listed = [state for state in (order or list(dict.fromkeys(tidy["state"].astype(str)))) if state in wide.columns]
     wide = wide[listed].ffill()
