@@ -154,16 +154,17 @@ def memberships(groups: Groups) -> pd.DataFrame:
     return rows.sort_values("known_at", kind="stable", ignore_index=True)
 
 
-def declared_column(outcome: Outcome, name: str) -> pd.Series:
+def declared_column(outcome: Outcome, name: object) -> pd.Series:
     """Return a covariate by name.
 
     Raises
     ------
     OutcomeError : the outcome does not declare it
     """
-    if name not in outcome.covariates:
+    if not isinstance(name, str) or name not in outcome.covariates:
+        given = repr(name) if isinstance(name, str) else f"a {type(name).__name__}"
         raise OutcomeError(
-            f"{name!r} is not among the covariates of {outcome.label!r}",
+            f"{given} is not among the covariates of {outcome.label!r}",
             f"Declared are: {', '.join(outcome.covariates) or 'none'}",
             "Declare it with from_frame(..., covariates=[...]), or pass Groups",
         )

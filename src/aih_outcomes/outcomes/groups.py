@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from aih_outcomes.outcomes.checks import refuse, require
+from aih_outcomes.errors import OutcomeError
+from aih_outcomes.outcomes.checks import read_ids, refuse, require
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,12 @@ class Groups:
 
     def __post_init__(self) -> None:
         """Refuse labels that are not declared and membership known before it began."""
+        levels: object = self.levels
+        if not isinstance(levels, tuple | list) or not levels or len(set(levels)) < len(levels):
+            raise OutcomeError(
+                f"{self.name!r} declares no levels, or one of them twice", "Each label has a name of its own",
+                "Write levels=('non-responder', 'responder')",
+            )  # fmt: skip
         require(self.frame, ["patient_id", "label", "onset", "known_at"], self.name)
         refuse(
             ~self.frame["label"].isin(self.levels).to_numpy(bool),
@@ -43,7 +50,14 @@ class Groups:
             f"Labels are {', '.join(self.levels)}",
             "Declare the label in levels=(…)",
         )
-        early = self.frame["known_at"].to_numpy(float) < self.frame["onset"].to_numpy(float)
+        known_at, onset = (pd.to_numeric(self.frame[name], errors="coerce") for name in ("known_at", "onset"))
+        broken = (known_at.isna() & self.frame["known_at"].notna()) | (onset.isna() & self.frame["onset"].notna())
+        refuse(
+            broken.to_numpy(bool), self.name, "have no number in onset or known_at", "They are days since time zero",
+            "Count days, or leave them missing where membership never became known",
+        )  # fmt: skip
+        read_ids(self.frame, "patient_id", self.name)
+        early = (known_at < onset).to_numpy(bool)
         refuse(
             early,
             self.name,

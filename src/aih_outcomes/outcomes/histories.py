@@ -9,17 +9,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from aih_outcomes.errors import OutcomeError
 from aih_outcomes.outcomes.checks import (
     CENSORED,
     TimeUnit,
+    list_covariates,
     no_exclusions,
+    read_flags,
     read_ids,
     read_times,
     read_weights,
     refuse,
+    refuse_no_unit,
     refuse_overlap,
     require,
 )
+
+OWN_OF_INTERVALS = ("patient_id", "left", "right", "end", "terminal", "event", "weight")
+OWN_OF_STATES = ("patient_id", "entry", "exit", "from_state", "to_state", "weight")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,11 +84,13 @@ class IntervalTime:
         ------
         OutcomeError : left > right, negative times, a patient in two rows, an end before ``left``
         """
-        given = [name for name in (patient_id, weight, end, terminal) if name]
-        require(frame, [left, right, *given, *covariates], label)
+        given = [name for name in (patient_id, weight, end, terminal) if name is not None]
+        names = list_covariates(covariates, OWN_OF_INTERVALS, label)
+        require(frame, [left, right, *given, *names], label)
+        refuse_no_unit(time_unit)
         rows = pd.DataFrame(
             {
-                "patient_id": read_ids(frame, patient_id),
+                "patient_id": read_ids(frame, patient_id, label),
                 "left": _read_open(frame[left], label, 0.0),
                 "right": _read_open(frame[right], label, np.inf),
             }
@@ -94,10 +103,10 @@ class IntervalTime:
             rows["weight"] = read_weights(frame[weight], label)
         if end is not None:
             rows["end"] = read_times(frame[end], label)
-            rows["terminal"] = frame[terminal].astype(bool).to_numpy() if terminal else False
-        for column in covariates:
+            rows["terminal"] = False if terminal is None else read_flags(frame[terminal], label)
+        for column in names:
             rows[column] = frame[column].array
-        return cls(rows, label, time_zero, time_unit, tuple(covariates), no_exclusions(), terminal or "")
+        return cls(rows, label, time_zero, time_unit, names, no_exclusions(), terminal or "")
 
     def __post_init__(self) -> None:
         """Refuse an interval in which nothing can happen."""
@@ -182,11 +191,13 @@ class StateHistory:
         OutcomeError : a time is missing, entry >= exit, spells of one patient overlap or do not follow each other,
             a state is not declared
         """
-        given = [patient_id, entry, exit, from_state, to_state, *([weight] if weight else [])]
-        require(frame, [*given, *covariates], label)
+        given = [patient_id, entry, exit, from_state, to_state, *([] if weight is None else [weight])]
+        kept = list_covariates(covariates, OWN_OF_STATES, label)
+        require(frame, [*given, *kept], label)
+        refuse_no_unit(time_unit)
         rows = pd.DataFrame(
             {
-                "patient_id": read_ids(frame, patient_id),
+                "patient_id": read_ids(frame, patient_id, label),
                 "entry": read_times(frame[entry], label),
                 "exit": read_times(frame[exit], label),
                 "from_state": frame[from_state].astype("string").astype(object).to_numpy(),
@@ -195,15 +206,22 @@ class StateHistory:
         )
         if weight is not None:
             rows["weight"] = read_weights(frame[weight], label)
-        for column in covariates:
+        for column in kept:
             rows[column] = frame[column].array
         found = sorted({*rows["from_state"].dropna(), *rows["to_state"]} - {CENSORED})
-        names = tuple(found if states is None else states)
-        return cls(rows, label, names, time_zero, time_unit, no_exclusions(), tuple(covariates))
+        given_states: object = states
+        names = tuple(found if states is None else states) if isinstance(given_states, Sequence | None) else ()
+        return cls(rows, label, names, time_zero, time_unit, no_exclusions(), kept)
 
     def __post_init__(self) -> None:
         """Refuse unknown states, empty spells, overlaps, and spells that do not follow from the one before."""
         require(self.frame, ["patient_id", "entry", "exit", "from_state", "to_state"], self.label)
+        names: object = self.states
+        if not isinstance(names, tuple) or not names or len(set(names)) < len(names):
+            raise OutcomeError(
+                f"{self.label!r} declares no states, or one of them twice", "Each state has a name of its own",
+                "Write states=('well', 'ill', 'dead')",
+            )  # fmt: skip
         known = self.frame["from_state"].isin(self.states) & self.frame["to_state"].isin([CENSORED, *self.states])
         refuse(
             ~known.to_numpy(bool),

@@ -13,7 +13,9 @@ from aih_outcomes.outcomes.checks import (
     CENSORED,
     TimeUnit,
     Vector,
+    list_covariates,
     no_exclusions,
+    read_flags,
     refuse,
     require,
 )
@@ -94,12 +96,16 @@ class RecurrentEvents:
         2
         """
         flags = {"at_risk": at_risk, "watched": watched}
-        require(frame, [name for name in flags.values() if name], label)
+        list_covariates(covariates, tuple(flags), label)
+        require(frame, [name for name in flags.values() if name is not None], label)
         spells = TimeToEvent.from_frame(
             frame, exit=exit, event=event, entry=entry, patient_id=patient_id, weight=weight, covariates=covariates,
             label=label, time_zero=time_zero, time_unit=time_unit, design=design, competing=terminal,
         )  # fmt: skip
-        read = {name: _read_flags(frame, column, label) for name, column in flags.items()}
+        read = {
+            name: np.ones(len(frame), dtype=bool) if column is None else read_flags(frame[column], label)
+            for name, column in flags.items()
+        }
         rows = spells.frame.assign(**read)
         ends = tuple(name for name in terminal if name in rows["event"].cat.categories)
         return cls(
@@ -186,15 +192,3 @@ class RecurrentEvents:
     def _follows_an_end(self) -> Flags:
         ended = pd.Series(np.where(self.ends, self.exit, np.inf)).groupby(self.frame["patient_id"].to_numpy(object))
         return self.exit > ended.transform("min").to_numpy(float)
-
-
-def _read_flags(frame: pd.DataFrame, column: str | None, label: str) -> Flags:
-    """Read 0/1 or booleans; True for all rows where no column is given."""
-    if column is None:
-        return np.ones(len(frame), dtype=bool)
-    values = frame[column].to_numpy(float, na_value=np.nan)
-    refuse(
-        ~np.isin(values, [0.0, 1.0]), label, f"have neither 0 nor 1 in {column!r}", "1 is yes, 0 is no",
-        "Complete these rows",
-    )  # fmt: skip
-    return np.asarray(values == 1)

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from aih_outcomes.outcomes.checks import TimeUnit, no_exclusions, read_times, require
+from aih_outcomes.outcomes.checks import (
+    TimeUnit,
+    list_covariates,
+    no_exclusions,
+    read_ids,
+    read_times,
+    refuse_no_unit,
+    require,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +61,12 @@ class RepeatedMeasures:
         ------
         OutcomeError : a column or a time is missing, or a value is not a number
         """
-        require(frame, [patient_id, time, value, *([visit] if visit else []), *covariates], label)
+        names = list_covariates(covariates, ("patient_id", "time", "visit", "value"), label)
+        require(frame, [patient_id, time, value, *([] if visit is None else [visit]), *names], label)
+        refuse_no_unit(time_unit)
         rows = pd.DataFrame(
             {
-                "patient_id": frame[patient_id].astype("string").to_numpy(),
+                "patient_id": read_ids(frame, patient_id, label),
                 "time": read_times(frame[time], label),
                 "visit": frame[visit].astype("string").to_numpy()
                 if visit
@@ -64,6 +74,6 @@ class RepeatedMeasures:
                 "value": read_times(frame[value], label),
             }
         )
-        for column in covariates:
+        for column in names:
             rows[column] = frame[column].array
-        return cls(rows, label, analyte, unit, time_zero, time_unit, tuple(covariates))
+        return cls(rows, label, analyte, unit, time_zero, time_unit, names)

@@ -9,26 +9,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from aih_outcomes.errors import OutcomeError
 from aih_outcomes.outcomes.checks import (
     CENSORED,
     DAYS_PER_UNIT,
     HALF_DAY,
     TimeUnit,
     Vector,
+    list_covariates,
+    list_names,
     no_exclusions,
     read_ids,
     read_times,
     read_weights,
     refuse,
+    refuse_no_unit,
     refuse_overlap,
     require,
 )
+
+OWN_COLUMNS = ("patient_id", "entry", "exit", "event", "weight")
 
 
 def _event_categories(values: pd.Series, label: str) -> pd.Categorical:
     """Read 0/1, booleans or names as a category whose first level is ``censored``."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         names = [str(level) for level in values.cat.categories]
+        _refuse_almost(CENSORED, [name for name in names if name != CENSORED], label)
         levels = [CENSORED, *[name for name in names if name != CENSORED]]
         return pd.Categorical(values.astype("string").astype(object), categories=levels)
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
@@ -42,7 +49,23 @@ def _event_categories(values: pd.Series, label: str) -> pd.Categorical:
         )
         return pd.Categorical.from_codes((numbers == 1).astype(np.int8), categories=pd.Index([CENSORED, label]))
     names = sorted(set(values.dropna().astype(str)) - {CENSORED})
+    _refuse_almost(CENSORED, names, label)
     return pd.Categorical(values.astype("string").astype(object), categories=[CENSORED, *names])
+
+
+def _refuse_almost(name: str, levels: Sequence[str], label: str) -> None:
+    """Refuse a level that differs from a name in case or blanks only: it would count as an event.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    almost = [level for level in levels if level.strip().casefold() == name.strip().casefold()]
+    if almost:
+        raise OutcomeError(
+            f"{label!r} has events called {almost[0]!r}, and {name!r} is what is known",
+            "Names differ by each letter and blank", f"Call them {name!r} in the event column, or the other way round",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +127,9 @@ class TimeToEvent:
         ------
         OutcomeError : a time is missing or infinite, exit < entry, spells of one patient overlap, a weight is negative
         """
-        require(frame, [exit, event, *[c for c in (entry, patient_id, weight) if c], *covariates], label)
+        names = list_covariates(covariates, OWN_COLUMNS, label)
+        require(frame, [exit, event, *[c for c in (entry, patient_id, weight) if c is not None], *names], label)
+        refuse_no_unit(time_unit)
         until = read_times(frame[exit], label)
         since = np.zeros_like(until) if entry is None else read_times(frame[entry], label)
         refuse(
@@ -117,7 +142,7 @@ class TimeToEvent:
         same_day = until == since
         rows = pd.DataFrame(
             {
-                "patient_id": read_ids(frame, patient_id),
+                "patient_id": read_ids(frame, patient_id, label),
                 "entry": since,
                 "exit": np.where(same_day, until + HALF_DAY / DAYS_PER_UNIT[time_unit], until),
                 "event": _event_categories(frame[event], label),
@@ -132,23 +157,27 @@ class TimeToEvent:
         )
         if weight is not None:
             rows["weight"] = read_weights(frame[weight], label)
-        for column in covariates:
+        for column in names:
             rows[column] = (
                 frame[column].to_numpy()
                 if not isinstance(frame[column].dtype, pd.CategoricalDtype)
                 else frame[column].array
             )
         refuse_overlap(rows, label)
+        occur = set(rows["event"])
+        rivals = list_names("competing", competing, "competing=['transplant']")
+        for name in rivals:
+            _refuse_almost(name, [level for level in occur if name not in occur], label)
         return cls(
             rows,
             label,
             time_zero,
             time_unit,
             design,
-            tuple(covariates),
+            names,
             no_exclusions() if exclusions is None else exclusions,
             int(same_day.sum()),
-            tuple(name for name in competing if name in set(rows["event"].dropna())),
+            tuple(name for name in rivals if name in occur),
         )
 
     @property

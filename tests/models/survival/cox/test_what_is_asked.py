@@ -58,9 +58,7 @@ def test_no_more_patients_than_parameters_have_no_robust_variance():
     """The score residuals of two patients sum to 0: their sandwich has rank 1, and two terms need 2."""
     spells = {"id": np.arange(30) % 2, "entry": np.arange(30) // 2 * 10, "t": np.arange(30) // 2 * 10 + 9}
     frame = outcome().frame.assign(**spells, e=lambda f: f["event"] != "censored").drop(columns="event")
-    two = TimeToEvent.from_frame(
-        frame, entry="entry", exit="t", event="e", patient_id="id", covariates=["x", "z"]
-    )
+    two = TimeToEvent.from_frame(frame, entry="entry", exit="t", event="e", patient_id="id", covariates=["x", "z"])
     assert fit_cox(two, covariates=["x", "z"]).not_estimable is None
     fit = fit_cox(two, covariates=["x", "z"], cluster="patient_id")
     assert "no more patients than parameters" in fit.not_estimable
@@ -83,3 +81,15 @@ def test_firths_penalty_is_named_only_where_it_can_be_asked_for():
     separated = outcome(e=lambda f: (f["g"] == "a") * 1)
     assert "firth" in fit_cox(separated, by="g").not_estimable
     assert "firth" not in fit_cox(separated, by="g", cluster="patient_id").not_estimable
+
+
+def test_the_outcomes_own_group_is_no_term_beside_other_groups():
+    """by= calls its groups ``group``: the term would silently mean them."""
+    grouped = outcome().frame.assign(
+        group=np.where(np.arange(30) % 3, "late", "early"), event=lambda f: f["event"] != "censored"
+    )
+    both = TimeToEvent.from_frame(grouped, exit="exit", event="event", covariates=["x", "g", "group"])
+    for terms in (["group"], "x + group", "x * group"):
+        with pytest.raises(OutcomeError, match="'group' is a term beside by="):
+            fit_cox(both, by="g", covariates=terms)
+    assert len(fit_cox(both, by="group", covariates=["g"]).design.terms) == 2

@@ -291,3 +291,28 @@ def test_the_model_lies_between_the_bounds_once_everyone_was_looked_at(weibull, 
     at = estimate_incidence_bounds(of(liver_deaths, seen_at_looks)).at([10])
     risk = weibull.at([10])["estimate"][0]
     assert at["estimate_low"][0] < risk < at["estimate_high"][0]
+
+
+def test_the_naive_model_names_its_own_levels():
+    """Whoever died unseen is not in it; if a level has nobody else, its terms are fewer than the other model's."""
+    random = np.random.default_rng(3)
+    left = random.integers(1, 9, 120).astype(float)
+    seen, dead = random.random(120) < 0.5, random.random(120) < 0.6
+    frame = pd.DataFrame({
+        "left": left, "right": np.where(seen, left + 2, np.nan), "end": left + random.integers(2, 9, 120), "dead": dead,
+        "g": np.where(np.arange(120) % 2, "a", "b"),
+    })  # fmt: skip
+    unseen = pd.DataFrame({"left": 0.0, "right": np.nan, "end": [3.0, 5, 4, 6, 2, 7], "dead": True, "g": "c"})
+    everyone = pd.concat([frame, unseen], ignore_index=True)
+    outcome = IntervalTime.from_frame(
+        everyone, left="left", right="right", end="end", terminal="dead", covariates=["g"]
+    )
+    tidy = fit_illness_death(outcome, covariates=["g"]).tidy()
+    assert tidy.loc[tidy["biased"], "term"].tolist() == ["g: b (ref. a)"]
+    assert len(tidy) == 3 * 2 + 1
+
+
+@pytest.mark.parametrize("cuts", ["early", 5, [None]])
+def test_cuts_are_a_list_of_numbers(cuts, liver_deaths, seen_at_looks):
+    with pytest.raises(OutcomeError, match="no list of numbers"):
+        fit_illness_death(of(liver_deaths, seen_at_looks), hazards="piecewise constant", cuts=cuts)

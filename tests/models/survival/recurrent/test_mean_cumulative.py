@@ -263,3 +263,13 @@ def test_a_mean_above_one_is_still_one_after_the_small_number_rule():
 def test_a_million_years_of_rounding_do_not_make_a_variance_negative():
     rows = [(f"p{n}", 0, n + 1, "flare") for n in range(300)] + [(f"p{n}", n + 1, 400, "censored") for n in range(300)]
     assert np.all(np.isfinite(estimate_mean_cumulative(read(rows)).tidy()["std_error"]))
+
+
+@pytest.mark.parametrize(
+    "how", [{"estimand": "median"}, {"conf_type": "log-log"}, {"from_day": "late"}, {"from_day": np.nan}]
+)
+def test_what_cannot_be_asked_is_refused_before_it_is_written_into_a_caption(how):
+    with pytest.raises(OutcomeError, match=next(iter(how))):
+        estimate_mean_cumulative(from_r("events"), **how)
+    with pytest.raises(OutcomeError, match="times="):
+        estimate_mean_cumulative(from_r("events")).at("late")

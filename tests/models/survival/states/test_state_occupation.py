@@ -451,3 +451,24 @@ def test_plot_draws_one_group(pbcseq):
     plt.close(figure)
     with pytest.raises(OutcomeError, match="2 groups"):
         estimate_state_occupation(seq_history(pbcseq), by="trt").plot()
+
+
+@pytest.mark.parametrize(
+    "how", [{"from_day": "late"}, {"start": [1.0]}, {"start_variance": "none"}, {"conf_type": "logit"}]
+)
+def test_what_cannot_be_asked_of_the_curves_is_refused(how):
+    with pytest.raises(OutcomeError):
+        estimate_state_occupation(history(FIVE), **how)
+
+
+@pytest.mark.parametrize("read", [lambda c: c.at(5), lambda c: c.time_in_state("late"), lambda c: c.tidy(unit="weeks"),
+                                  lambda c: c.quantiles(0.5), lambda c: c.n_at_risk([[1, 2]])])  # fmt: skip
+def test_what_cannot_be_read_off_the_curves_is_refused(read):
+    with pytest.raises(OutcomeError):
+        read(estimate_state_occupation(history(FIVE)))
+
+
+def test_a_very_long_horizon_is_no_overflow():
+    ended = [row for row in FIVE if row[4] != "censored"]
+    means = estimate_state_occupation(history(ended)).time_in_state(1e200)
+    assert np.isfinite(means["estimate"].dropna()).all()

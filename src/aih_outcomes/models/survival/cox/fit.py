@@ -27,7 +27,13 @@ from aih_outcomes.models.survival.cox.kernel import (
 )
 from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, Ridge, refuse_no_penalty
 from aih_outcomes.models.survival.cox.result import CoxFit, Matrix, Missing, Ties, number_levels
-from aih_outcomes.models.survival.cox.terms import Design, build_design, refuse_undeclared, restrict_design
+from aih_outcomes.models.survival.cox.terms import (
+    Design,
+    build_design,
+    refuse_group_beside,
+    refuse_undeclared,
+    restrict_design,
+)
 from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
@@ -100,6 +106,7 @@ def fit_cox(
     names = list_terms(covariates)
     variables = names if by is None else [GROUP, *(name for name in names if name not in (by, GROUP))]
     refuse_undeclared(outcome, names if offset is None else [*names, offset])
+    refuse_group_beside(outcome, by, names)
     if strata is not None:
         declared_column(outcome, strata)
     design = build_design(frame, variables)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP
 from aih_outcomes.models.survival.cox.factors import Coding, category_of, code, learn
 from aih_outcomes.models.survival.cox.formula import Terms, read_terms
@@ -108,6 +109,23 @@ def refuse_undeclared(outcome: TimeToEvent, variables: Sequence[str] | str) -> N
     OutcomeError
     """
     read_terms(variables, [*outcome.covariates, *([GROUP] if GROUP not in outcome.covariates else [])])
+
+
+def refuse_group_beside(outcome: TimeToEvent, by: object, variables: Sequence[str]) -> None:
+    """Refuse the outcome's own column ``group`` as a term beside other groups, whose place it would take.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    if by is None or by == GROUP or GROUP not in outcome.covariates:
+        return
+    factors = [factor for term in read_terms(variables, outcome.covariates) for factor in term]
+    if any(GROUP in factor.columns.values() for factor in factors):
+        raise OutcomeError(
+            f"{GROUP!r} is a term beside by=, and a column of {outcome.label!r}", "by= gives its groups that name",
+            f"Pass by={GROUP!r}, and the other groups as a covariate; or both as covariates",
+        )  # fmt: skip
 
 
 def column_of(variable: str) -> str:

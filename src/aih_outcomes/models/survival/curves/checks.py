@@ -17,10 +17,9 @@ def refuse_unknown_choice(name: str, given: object, choices: Iterable[str | None
     OutcomeError
     """
     known = list(choices)
-    if given not in known:
-        raise OutcomeError(
-            f"{name}={given!r} is unknown", f"Known are {', '.join(map(repr, known))}", "Name one of them"
-        )
+    if not isinstance(given, str | None) or given not in known:
+        shown = repr(given) if isinstance(given, str) else f"a {type(given).__name__}"
+        raise OutcomeError(f"{name}={shown} is unknown", f"Known are {', '.join(map(repr, known))}", "Name one of them")
 
 
 def refuse_no_weights(*, rho: object, gamma: object = 0.0) -> None:
