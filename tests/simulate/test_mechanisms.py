@@ -104,6 +104,11 @@ def test_the_committed_truths_agree_with_a_small_recount(committed: dict) -> Non
     assert not off
 
 
+def test_no_truth_is_told_twice() -> None:
+    told = [(e["name"], e["mechanism"]) for e in json.loads(FILE.read_text(encoding="utf-8"))["estimands"]]
+    assert len(told) == len(set(told))
+
+
 @pytest.mark.parametrize("years", YEARS)
 def test_competing_causes_come_as_often_as_told(committed: dict, years: int) -> None:
     frame = draw_competing(np.random.default_rng(11), 100_000)
