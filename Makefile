@@ -62,7 +62,7 @@ bench-survival: $(STAMP)  ## how fast the survival models are, beside R where it
 recovery-endpoints: $(STAMP)  ## endpoints against the simulated truth, 3 minutes (fewer children: ARGS="700 5000")
 	$(BIN)/python tools/recovery_endpoints.py $(ARGS)
 
-recovery-survival: $(STAMP)  ## survival models against simulated truths, and their coverage (fewer replicates: ARGS=200)
+recovery-survival: $(STAMP)  ## survival models against simulated truths, and their coverage, an hour (fewer replicates: ARGS=200)
 	$(BIN)/python tools/recovery_survival.py $(ARGS)
 
 lock: $(STAMP)  ## resolve the dependencies anew, keeping what still fits (all to their newest: ARGS=--upgrade)
