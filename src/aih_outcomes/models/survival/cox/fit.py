@@ -22,8 +22,8 @@ from aih_outcomes.models.survival.cox.kernel import (
     map_risk_sets,
     maximise,
     score_residuals,
+    standardise,
     sum_risk_sets,
-    weighted_cross,
 )
 from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, Ridge, refuse_no_penalty
 from aih_outcomes.models.survival.cox.result import CoxFit, Matrix, Missing, Ties, number_levels
@@ -264,12 +264,13 @@ def overflows(X: Matrix) -> bool:
 
 def _has_full_rank(X: Matrix, *, collinear: bool) -> bool:
     """No column is constant and, unless ``collinear`` ones are allowed, none is a combination of others."""
-    spread = np.array([x.std() for x in X.T])
-    if any(x.min() == x.max() for x in X.T) or not np.all(spread > 0):
+    if any(x.min() == x.max() for x in X.T):
         return False
-    Z = np.ascontiguousarray(((X - X.mean(axis=0)) / spread).T).T
-    correlations = weighted_cross(Z, np.full(len(Z), 1 / len(Z)))
-    if collinear or np.linalg.eigvalsh(correlations).min() > CLEARLY_FULL_RANK:
+    with np.errstate(divide="ignore", invalid="ignore"):  # a spread too small for a number is no spread
+        Z, spread = standardise(X)
+    if not np.all(spread > 0):
+        return False
+    if collinear or np.linalg.eigvalsh(Z.T @ Z / len(Z)).min() > CLEARLY_FULL_RANK:
         return True
     return bool(np.linalg.matrix_rank(Z) == X.shape[1])
 
