@@ -32,7 +32,7 @@ from aih_outcomes.outcomes import StateHistory, TimeToEvent
 SHARED = Path(os.environ.get("AIH_SHARED", ROOT.parent / "shared"))
 TIMING = SHARED / "reference" / "timing"
 X = ["x1", "x2", "x3", "x4", "x5"]
-REPETITIONS = 5
+REPETITIONS = 7
 
 
 def time_r(repetitions: int) -> dict[str, float]:
@@ -45,10 +45,10 @@ def time_r(repetitions: int) -> dict[str, float]:
 
 
 def time_call(call: Callable[[], object], times: int = REPETITIONS) -> float:
-    """Return the median of several runs, in seconds."""
+    """Return the median of several runs one after another, in seconds."""
     spent = []
+    gc.collect()
     for _ in range(times):
-        gc.collect()
         began = time.perf_counter()
         call()
         spent.append(time.perf_counter() - began)
