@@ -43,6 +43,7 @@ PARTICIPATES = 1e-3  # share of the largest component with which a term runs awa
 LARGEST = 1e100  # squares of larger numbers, summed, may overflow
 WIDEST_OFFSET = 500.0  # exp of more may overflow
 CLEARLY_FULL_RANK = 1e-6  # smallest eigenvalue of the correlations; below it the rank is counted
+CANCELS = 1e-6  # variance over squared mean, below which a difference of squares is not trusted
 
 
 def fit_cox(
@@ -266,11 +267,18 @@ def _has_full_rank(X: Matrix, *, collinear: bool) -> bool:
     """No column is constant and, unless ``collinear`` ones are allowed, none is a combination of others."""
     if any(x.min() == x.max() for x in X.T):
         return False
+    mean, square = X.mean(axis=0), X.T @ X / len(X)
+    variance = np.diag(square) - mean**2
+    if np.all(variance > CANCELS * mean**2):  # no digits to speak of are lost: the quick look can be trusted
+        spread = np.sqrt(variance)
+        correlations = (square - np.outer(mean, mean)) / np.outer(spread, spread)
+        if collinear or np.linalg.eigvalsh(correlations).min() > CLEARLY_FULL_RANK:
+            return True
     with np.errstate(divide="ignore", invalid="ignore"):  # a spread too small for a number is no spread
         Z, spread = standardise(X)
     if not np.all(spread > 0):
         return False
-    if collinear or np.linalg.eigvalsh(Z.T @ Z / len(Z)).min() > CLEARLY_FULL_RANK:
+    if collinear:
         return True
     return bool(np.linalg.matrix_rank(Z) == X.shape[1])
 
