@@ -114,7 +114,19 @@ def join_groups(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:
     """
     if not isinstance(outcome, RepeatedMeasures):
         require_time_to_event(outcome)
-    if isinstance(outcome, TimeToEvent) and outcome.competing:
+    if isinstance(outcome, TimeToEvent):
+        refuse_competing(outcome)
+    return label_rows(outcome, by)
+
+
+def refuse_competing(outcome: TimeToEvent) -> None:
+    """Refuse competing events where every event would count as the event.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    if outcome.competing:
         raise OutcomeError(
             f"{outcome.label!r} has competing events ({', '.join(outcome.competing)})",
             "Whoever had a competing event can no longer have the event: 1 − Kaplan-Meier is not its risk",
@@ -122,7 +134,6 @@ def join_groups(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:
             "native-liver-survival; for hazards only (Cox, log-rank) pass outcome.cause_specific(); what is found at "
             "examinations may end at the last look instead: to_time_to_event(competing_within_days=0)",
         )
-    return label_rows(outcome, by)
 
 
 def label_rows(outcome: Outcome, by: Groups | str | None) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def maximise_exact(X: Matrix, sets: RiskSets) -> Optimum:
     def evaluate(beta: Vector) -> Point:
         sums = sum_risk_sets(Z, beta, sets)
         eta = linear_predictor(Z, beta, sets.offset)
-        score, information = score_vector(Z, sums, sets, single), information_matrix(Z, sums, sets, single)
+        score, information = score_vector(sums, sets, single), information_matrix(Z, sums, sets, single)
         loglik = _loglik_of_single(eta, sums.risk, sums.shift, sets, single)
         for rows, own in zip(members, events, strict=True):
             value, mean, variance = _all_subsets(Z[rows], eta[rows], len(own))

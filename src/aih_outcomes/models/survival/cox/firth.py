@@ -90,7 +90,7 @@ def _evaluate(Z: Matrix, beta: Vector, sets: RiskSets) -> Point:
     if not (sign > 0 and np.isfinite(log_determinant)):
         return Point(-np.inf, sums.loglik, np.zeros(len(beta)), information)
     inverse = np.asarray(np.linalg.inv(information), float)
-    score = score_vector(Z, sums, sets, ones) + _gradient_of_penalty(Z, sums, sets, inverse)
+    score = score_vector(sums, sets, ones) + _gradient_of_penalty(Z, sums, sets, inverse)
     return Point(sums.loglik + float(log_determinant) / 2, sums.loglik, score, information)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP, declared_column, join_groups, require_time_to_event
+from aih_outcomes.models.guard import GROUP, declared_column, join_groups, refuse_competing, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.models.survival.cox.exact import maximise_exact, refuse_large_ties
 from aih_outcomes.models.survival.cox.firth import maximise_firth
@@ -195,7 +195,7 @@ def _check_choices(outcome: TimeToEvent, ties: Ties | None, penalty: Penalty | N
 def _rows_of(outcome: TimeToEvent, by: Groups | str | None) -> pd.DataFrame:
     """Return the outcome's rows with ``weight`` and, if there is one, ``group``; a million rows are not copied."""
     if by is None:
-        join_groups(outcome.with_rows(outcome.frame.iloc[:0]), None)  # what the guard refuses
+        refuse_competing(outcome)
     frame = outcome.frame.copy(deep=False) if by is None else join_groups(outcome, by)
     if "weight" not in frame:
         frame["weight"] = outcome.weight

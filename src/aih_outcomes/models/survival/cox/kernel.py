@@ -32,6 +32,7 @@ class Sums:
     hazard, hazard_events : (K,) Σ w/φ and Σ f w/φ over the tied events (φ: Efron's denominators)
     square, square_cross, square_events : (K,) Σ w/φ², Σ f w/φ², Σ f² w/φ²
     all_x, events_x : (K, p) Σ risk·x over those at risk, and over the tied events
+    x : (p, n_events) the covariates of the events
     """
 
     risk: Vector
@@ -44,10 +45,15 @@ class Sums:
     all_x: Matrix
     events_x: Matrix
     shift: Vector
+    x: Matrix
 
 
-def sum_risk_sets(X: Matrix, beta: Vector, sets: RiskSets) -> Sums:
-    """Compute the risk-set sums and the log-likelihood at ``beta`` (p,) for covariates ``X`` (n_rows, p)."""
+def sum_risk_sets(X: Matrix, beta: Vector, sets: RiskSets, *, x: Matrix | None = None) -> Sums:
+    """Compute the risk-set sums and the log-likelihood at ``beta`` (p,) for covariates ``X`` (n_rows, p).
+
+    ``x`` are those of the events, (p, n_events), where they were taken before: they are the same at every β.
+    """
+    x = X.T[:, sets.event_rows] if x is None else x
     eta = linear_predictor(X, beta, sets.offset)
     shift = _largest(eta, sets)
     events, k, f, w = sets.event_rows, sets.event_time, sets.fraction, sets.event_weight
@@ -69,7 +75,7 @@ def sum_risk_sets(X: Matrix, beta: Vector, sets: RiskSets) -> Sums:
         sets.at_events(jump), sets.at_events(f * jump) if corrected else none,
         sets.at_events(square), sets.at_events(f * square) if corrected else none,
         sets.at_events(f**2 * square) if corrected else none,
-        _at_risk_by_column(X, risk, sets).T, sets.at_events(X.T[:, events] * own).T, shift,
+        _at_risk_by_column(X, risk, sets).T, sets.at_events(x * own).T, shift, x,
     )  # fmt: skip
 
 
@@ -82,11 +88,11 @@ def linear_predictor(X: Matrix, beta: Vector, offset: Vector | None = None) -> V
     return eta
 
 
-def score_vector(X: Matrix, sums: Sums, sets: RiskSets, multiplier: Vector) -> Vector:
+def score_vector(sums: Sums, sets: RiskSets, multiplier: Vector) -> Vector:
     """(p,) Σ over events of multiplier(t) × (x − mean of x over the risk set)."""
     observed = sets.weight[sets.event_rows] * multiplier[sets.event_time]
     expected = (sums.hazard * multiplier) @ sums.all_x - (sums.hazard_events * multiplier) @ sums.events_x
-    return np.asarray(X.T[:, sets.event_rows] @ observed - expected)
+    return np.asarray(sums.x @ observed - expected)
 
 
 def information_matrix(X: Matrix, sums: Sums, sets: RiskSets, multiplier: Vector) -> Matrix:
@@ -146,11 +152,11 @@ def maximise(X: Matrix, sets: RiskSets, *, ridge: Vector | None = None) -> Optim
     """
     Z, spread = standardise(X)
     theta = np.zeros(X.shape[1]) if ridge is None else ridge / spread**2
-    ones = np.ones(sets.n_times)
+    ones, of_events = np.ones(sets.n_times), Z.T[:, sets.event_rows]
 
     def evaluate(beta: Vector) -> Point:
-        sums = sum_risk_sets(Z, beta, sets)
-        score = score_vector(Z, sums, sets, ones) - theta * beta
+        sums = sum_risk_sets(Z, beta, sets, x=of_events)
+        score = score_vector(sums, sets, ones) - theta * beta
         information = information_matrix(Z, sums, sets, ones) + np.diag(theta)
         return Point(sums.loglik - float(theta @ beta**2) / 2, sums.loglik, score, information)
 

@@ -196,7 +196,7 @@ def _score_tests(
     g = _function_of_time(fit, sets, transform)
     g = g - g[sets.event_time].mean()
     sums = sum_risk_sets(X, beta, sets)
-    score = score_vector(X, sums, sets, g)
+    score = score_vector(sums, sets, g)
     constant, mixed, changing = (information_matrix(X, sums, sets, g**power) for power in (0, 1, 2))
     information = np.block([[constant, mixed], [mixed, changing]])
     statistics = []
