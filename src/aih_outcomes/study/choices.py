@@ -22,10 +22,10 @@ from aih_outcomes.models.guard import GROUP, counts_by_level
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.fit import fit_cox
 from aih_outcomes.models.survival.cox.result import CoxFit
-from aih_outcomes.models.survival.cox.terms import build_design, refuse_undeclared
 from aih_outcomes.models.survival.designs.design import LANDMARK, TIME_VARYING, caution
 from aih_outcomes.models.survival.designs.landmark import landmark
 from aih_outcomes.models.survival.designs.time_varying import time_varying
+from aih_outcomes.models.terms.design import build_design, refuse_undeclared
 from aih_outcomes.outcomes import TimeToEvent
 from aih_outcomes.study.definitions import derive_responses, judged_on, read_definitions, refuse_repeats
 

@@ -8,7 +8,7 @@ import pytest
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.survival.cox.fit import fit_cox
-from aih_outcomes.models.survival.cox.formula import read_terms
+from aih_outcomes.models.terms.formula import read_terms
 from aih_outcomes.outcomes import TimeToEvent
 
 

@@ -37,11 +37,11 @@ from aih_outcomes.models.survival.competing.subdistribution import (
     score_residuals,
 )
 from aih_outcomes.models.survival.cox.fit import overflows
-from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.kernel import weighted_cross
 from aih_outcomes.models.survival.cox.result import Missing
-from aih_outcomes.models.survival.cox.terms import Design, refuse_undeclared
 from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
+from aih_outcomes.models.terms.design import Design, refuse_undeclared
+from aih_outcomes.models.terms.formula import list_terms
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
 LEAST_VARIANCE = 1e-20  # of a robust variance, relative to the model's; below it there is none

@@ -17,9 +17,9 @@ from aih_outcomes.models.survival.competing.observation import Convention
 from aih_outcomes.models.survival.competing.risk_differences import as_one_event, compare_risks
 from aih_outcomes.models.survival.cox.profiles import read_profiles
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS
-from aih_outcomes.models.survival.cox.terms import Design, Term
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import BIASED, caution, name_design
+from aih_outcomes.models.terms.design import Design, Term
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
 if TYPE_CHECKING:

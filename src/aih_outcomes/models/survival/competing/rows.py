@@ -9,8 +9,8 @@ from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.survival.competing.fine_gray_result import Variance
 from aih_outcomes.models.survival.competing.observation import Convention, Index, Spells
 from aih_outcomes.models.survival.cox.result import Missing
-from aih_outcomes.models.survival.cox.terms import Design, build_design, restrict_design
 from aih_outcomes.models.survival.designs.design import TIME_VARYING
+from aih_outcomes.models.terms.design import Design, build_design, restrict_design
 from aih_outcomes.outcomes import CENSORED, TimeToEvent, Vector
 
 

@@ -15,7 +15,6 @@ from aih_outcomes.models.guard import GROUP, declared_column, join_groups, refus
 from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.models.survival.cox.exact import maximise_exact, refuse_large_ties
 from aih_outcomes.models.survival.cox.firth import maximise_firth
-from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.kernel import (
     Optimum,
     RiskSets,
@@ -27,15 +26,16 @@ from aih_outcomes.models.survival.cox.kernel import (
 )
 from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, Ridge, refuse_no_penalty
 from aih_outcomes.models.survival.cox.result import CoxFit, Matrix, Missing, Ties, number_levels
-from aih_outcomes.models.survival.cox.terms import (
+from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
+from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
+from aih_outcomes.models.terms.design import (
     Design,
     build_design,
     refuse_group_beside,
     refuse_undeclared,
     restrict_design,
 )
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
-from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
+from aih_outcomes.models.terms.formula import list_terms
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
 FINITE = 'Firth\'s penalty would give a finite estimate: penalty="firth"'

@@ -8,7 +8,7 @@ import pandas as pd
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, as_category
 from aih_outcomes.models.survival.cox.result import CoxFit
-from aih_outcomes.models.survival.cox.terms import Matrix, build_design, code_rows, column_of
+from aih_outcomes.models.terms.design import Matrix, build_design, code_rows, column_of
 from aih_outcomes.outcomes import Vector
 
 

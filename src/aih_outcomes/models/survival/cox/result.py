@@ -16,8 +16,8 @@ from aih_outcomes.models.survival.cox.concordance import Concordance, compute_co
 from aih_outcomes.models.survival.cox.firth import Profile, profile_firth
 from aih_outcomes.models.survival.cox.kernel import Optimum, RiskSets, linear_predictor
 from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, name_penalty
-from aih_outcomes.models.survival.cox.terms import Design, Term
 from aih_outcomes.models.survival.designs.design import BIASED, caution, name_design
+from aih_outcomes.models.terms.design import Design, Term
 from aih_outcomes.outcomes import CENSORED, TimeToEvent, Vector
 
 if TYPE_CHECKING:

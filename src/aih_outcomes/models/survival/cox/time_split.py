@@ -15,11 +15,11 @@ from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, join_groups, require_time_to_event
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.fit import fit_cox
-from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.penalty import Penalty
 from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import BIASED, caution, name_design
+from aih_outcomes.models.terms.formula import list_terms
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector
 
 if TYPE_CHECKING:

@@ -13,11 +13,9 @@ from aih_outcomes.models.arguments import read_number
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, require_time_to_event
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.fit import fit_cox
-from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.penalty import Penalty
 from aih_outcomes.models.survival.cox.proportional_hazards import ProportionalHazards, check_proportional_hazards
 from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
-from aih_outcomes.models.survival.cox.terms import build_design, refuse_undeclared
 from aih_outcomes.models.survival.curves.kaplan_meier import (
     KaplanMeier,
     estimate_survival,
@@ -40,6 +38,8 @@ from aih_outcomes.models.survival.designs.design import (
     name_test,
 )
 from aih_outcomes.models.survival.designs.incidence import TIME_LOST, IncidenceContrasts, compare_incidence_at
+from aih_outcomes.models.terms.design import build_design, refuse_undeclared
+from aih_outcomes.models.terms.formula import list_terms
 from aih_outcomes.outcomes import DAYS_PER_UNIT, Groups, TimeToEvent, TimeUnit
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, label_rows
 from aih_outcomes.models.survival.cox.fit import overflows
-from aih_outcomes.models.survival.cox.formula import list_terms, read_terms
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS
-from aih_outcomes.models.survival.cox.terms import Design, build_design, code_rows, restrict_design
 from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.intervals.likelihood import Ends
+from aih_outcomes.models.terms.design import Design, build_design, code_rows, restrict_design
+from aih_outcomes.models.terms.formula import list_terms, read_terms
 from aih_outcomes.outcomes import CENSORED, Groups, IntervalTime, TimeToEvent, Vector
 
 Outcome = IntervalTime | TimeToEvent

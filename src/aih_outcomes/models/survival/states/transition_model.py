@@ -14,12 +14,12 @@ from aih_outcomes.models.guard import GROUP, label_rows
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.competing.cause_specific import describe_sizes, loglik_of, stack_tables
 from aih_outcomes.models.survival.cox.fit import fit_cox
-from aih_outcomes.models.survival.cox.formula import list_terms
 from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, name_penalty
 from aih_outcomes.models.survival.cox.proportional_hazards import Transform, check_proportional_hazards
 from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import caution, name_design
+from aih_outcomes.models.terms.formula import list_terms
 from aih_outcomes.outcomes import CENSORED, Groups, StateHistory, TimeToEvent
 
 if TYPE_CHECKING:

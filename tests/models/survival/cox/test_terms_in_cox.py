@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.survival.cox.fit import fit_cox
-from aih_outcomes.models.survival.cox.formula import read_terms
-from aih_outcomes.models.survival.cox.splines import natural_spline, spline_knots
-from aih_outcomes.models.survival.cox.terms import build_design, code_rows
+from aih_outcomes.models.terms.design import build_design, code_rows
+from aih_outcomes.models.terms.formula import read_terms
+from aih_outcomes.models.terms.splines import natural_spline, spline_knots
 
 MODELS = {
     "numbers": "x * log(bili) + I(x**2)",

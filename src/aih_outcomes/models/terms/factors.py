@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import as_category
-from aih_outcomes.models.survival.cox.formula import CATEGORY, SPLINE, Factor
-from aih_outcomes.models.survival.cox.splines import natural_spline, spline_knots
+from aih_outcomes.models.terms.formula import CATEGORY, SPLINE, Factor
+from aih_outcomes.models.terms.splines import natural_spline, spline_knots
 from aih_outcomes.outcomes import Vector
 
 Matrix = NDArray[np.float64]

@@ -11,10 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import GROUP
-from aih_outcomes.models.survival.cox.factors import Coding, category_of, code, learn
-from aih_outcomes.models.survival.cox.formula import Terms, read_terms
-from aih_outcomes.outcomes import TimeToEvent
+from aih_outcomes.models.guard import GROUP, Outcome
+from aih_outcomes.models.terms.factors import Coding, category_of, code, learn
+from aih_outcomes.models.terms.formula import Terms, read_terms
 
 Matrix = NDArray[np.float64]
 
@@ -101,7 +100,7 @@ def code_rows(design: Design, frame: pd.DataFrame) -> Matrix:
     return _assemble(frame, design.asked, design.codings).X
 
 
-def refuse_undeclared(outcome: TimeToEvent, variables: Sequence[str] | str) -> None:
+def refuse_undeclared(outcome: Outcome, variables: Sequence[str] | str) -> None:
     """Refuse terms that read what the outcome does not declare.
 
     Raises
@@ -111,7 +110,7 @@ def refuse_undeclared(outcome: TimeToEvent, variables: Sequence[str] | str) -> N
     read_terms(variables, [*outcome.covariates, *([GROUP] if GROUP not in outcome.covariates else [])])
 
 
-def refuse_group_beside(outcome: TimeToEvent, by: object, variables: Sequence[str]) -> None:
+def refuse_group_beside(outcome: Outcome, by: object, variables: Sequence[str]) -> None:
     """Refuse the outcome's own column ``group`` as a term beside other groups, whose place it would take.
 
     Raises
