@@ -90,8 +90,10 @@ def r_figures() -> Callable[[str], dict]:
     """Figures written by the script of that name, or by survival.R, in tests/reference."""
 
     def read(name):
-        PARITY.origin, PARITY.result = f"tests/reference/{name}.json, R survival", name
-        return json.loads((REFERENCE / f"{name}.json").read_text())
+        figures = json.loads((REFERENCE / f"{name}.json").read_text())
+        packages = figures.get("origin", "R survival") if isinstance(figures, dict) else "R survival"
+        PARITY.origin, PARITY.result = f"tests/reference/{name}.json, {packages}", name
+        return figures
 
     return read
 

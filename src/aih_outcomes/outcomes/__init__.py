@@ -16,6 +16,7 @@ from aih_outcomes.outcomes.groups import Groups
 from aih_outcomes.outcomes.histories import IntervalTime, StateHistory
 from aih_outcomes.outcomes.recurrent_events import RecurrentEvents
 from aih_outcomes.outcomes.repeated_measures import RepeatedMeasures
+from aih_outcomes.outcomes.switches import Switches
 from aih_outcomes.outcomes.time_to_event import TimeToEvent
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "RecurrentEvents",
     "RepeatedMeasures",
     "StateHistory",
+    "Switches",
     "TimeToEvent",
     "TimeUnit",
     "Vector",

@@ -160,7 +160,8 @@ def read_ids(frame: pd.DataFrame, column: str | None, noun: str) -> pd.Series:
         ids.isna().to_numpy(bool), noun, f"name no patient in {str(column)!r}", "A row belongs to a patient",
         "Complete these rows, or leave them out by name",
     )  # fmt: skip
-    return pd.Series(ids.astype("string").to_numpy())
+    codes, names = pd.factorize(ids)  # each name is turned into text once
+    return pd.Series(pd.Series(names).astype("string").to_numpy()[codes])
 
 
 def read_weights(values: pd.Series, label: str) -> Vector:

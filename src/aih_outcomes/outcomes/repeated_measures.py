@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from aih_outcomes.outcomes.checks import (
     TimeUnit,
@@ -57,6 +59,8 @@ class RepeatedMeasures:
     ) -> RepeatedMeasures:
         """Read any published longitudinal data set: name its columns.
 
+        A visit without a value is no measurement: it is left out, and counted in ``exclusions``.
+
         Raises
         ------
         OutcomeError : a column or a time is missing, or a value is not a number
@@ -64,16 +68,28 @@ class RepeatedMeasures:
         names = list_covariates(covariates, ("patient_id", "time", "visit", "value"), label)
         require(frame, [patient_id, time, value, *([] if visit is None else [visit]), *names], label)
         refuse_no_unit(time_unit)
+        absent = frame[value].isna().to_numpy(bool)
+        if absent.any():
+            frame = frame[~absent]
         rows = pd.DataFrame(
             {
                 "patient_id": read_ids(frame, patient_id, label),
                 "time": read_times(frame[time], label),
                 "visit": frame[visit].astype("string").to_numpy()
                 if visit
-                else pd.array([pd.NA] * len(frame), dtype="string"),
+                else pd.array([pd.NA], dtype="string").take(np.zeros(len(frame), int)),
                 "value": read_times(frame[value], label),
             }
         )
         for column in names:
             rows[column] = frame[column].array
-        return cls(rows, label, analyte, unit, time_zero, time_unit, names)
+        return cls(rows, label, analyte, unit, time_zero, time_unit, names, exclusions=_without_value(absent))
+
+
+def _without_value(absent: NDArray[np.bool_]) -> pd.DataFrame:
+    """Count rows that had no value."""
+    if not absent.any():
+        return no_exclusions()
+    return pd.DataFrame({"reason": ["no value"], "n": [int(absent.sum())], "n_event": [pd.NA]}).astype(
+        no_exclusions().dtypes.to_dict()
+    )

@@ -1,289 +1,341 @@
-"""Random intercept and slope: how fast a quantity changes after a landmark, group by group."""
+"""Random-effects models: each patient has a course of their own around the mean course."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.guard import EVERYONE, GROUP, check_known_at_entry, join_groups, memberships
-from aih_outcomes.models.result import DAYS_PER_YEAR, order_columns, refuse_no_level
+from aih_outcomes.models.arguments import refuse_unknown_choice
+from aih_outcomes.models.longitudinal.fixed_effects import (
+    TIME,
+    YEARS,
+    Codes,
+    FixedEffects,
+    Matrix,
+    Missing,
+    Scale,
+    build_fixed_effects,
+    levels_of,
+    with_intercept,
+)
+from aih_outcomes.models.longitudinal.gaussian.effects import fit_effects, predict_random_effects
+from aih_outcomes.models.longitudinal.gaussian.inference import Covariance, DegreesOfFreedom
+from aih_outcomes.models.longitudinal.gaussian.likelihood import Fitted, Rows
+from aih_outcomes.models.longitudinal.gaussian.singular import describe_singular
+from aih_outcomes.models.longitudinal.gaussian.structure import Serial, Structure
+from aih_outcomes.models.longitudinal.mixed_model import Method, MixedModel, Search, fit_model
+from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.outcomes import Groups, RepeatedMeasures, Vector
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+RandomCovariance = Literal["unstructured", "diagonal"]
 
-Scale = Literal["identity", "log"]
-Matrix = NDArray[np.float64]
-
-LEAST_PATIENTS = 5
-BOUNDARY = 1e-6  # smallest eigenvalue of the random effects' covariance, relative to its own scale, that is not 0
-TIME = "years"
+LEAST_PATIENTS = 3  # in a group
+NOTHING_LEFT = "the fixed and random effects explain every value exactly: the residual variance is 0"
+ROUNDING = 1e-10  # of a value, left by effects that explain it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RandomEffects:
-    """A linear mixed model with random intercept and slope, fitted by REML; p fixed effects.
+    """Random effects per patient, perhaps centres', and residuals that may follow each other.
 
     Attributes
     ----------
-    measures : the values used, on the clock of the fit
-    names : (p,) terms; ``estimate`` (p,), ``vcov`` (p, p); NaN where not estimable
-    random_cov : (2, 2) covariance of intercept and slope (per year); ``residual_variance``
-    boundary : why the variance of the random effects is doubtful, or None
+    random : formula of the columns whose effects differ between patients, or None
+    random_covariance : effects may be correlated, or not
+    serial : how residuals of one patient follow each other
+    residual_by : column whose levels have residual variances of their own
+    nested_in : column of what patients are nested in, such as centres
+    weights : column; the residual variance is divided by it
     """
 
-    measures: RepeatedMeasures
-    by_name: str
-    scale: Scale
-    names: tuple[str, ...]
-    estimate: Vector
-    vcov: Matrix
-    random_cov: Matrix
-    residual_variance: float
-    loglik: float
-    conf_level: float
-    boundary: str | None
-    not_estimable: str | None
+    random: str | None
+    random_covariance: RandomCovariance
+    serial: Serial
+    residual_by: str | None
+    nested_in: str | None
+    weights: str | None
 
-    def tidy(self) -> pd.DataFrame:
-        """One row per fixed effect: ``label, term, estimate`` to ``p_value``, ``n`` patients.
+    def search(self, fixed: FixedEffects, method: Method, start: Fitted | None) -> Search:
+        """Fit by Newton's method."""
+        rows, strata = self._rows(fixed)
+        reason = _why_hopeless(fixed, rows, self.serial)
+        if reason:
+            return Search(None, self.describe(), reason=reason)
+        structure = Structure(rows.Z.shape[1], self.random_covariance == "diagonal", self.nested_in is not None,
+                              len(strata), self.serial)  # fmt: skip
+        same = start is not None and len(start.evaluation.theta) == len(structure.parameters)
+        begin = start.evaluation.theta if start is not None and same else None
+        fitted = fit_effects(rows, structure, reml=method == "REML", start=begin)
+        if fitted.trouble:
+            reason = NOTHING_LEFT if rows.Z.shape[1] and _leaves_nothing(rows) else fitted.trouble
+            return Search(None, self.describe(), reason=reason)
+        return Search(fitted, self.describe(), singular=describe_singular(fitted))
 
-        Slopes are per year; normal (Wald) limits. On the log scale ``estimate`` is a difference of logarithms.
-        """
-        z, se = norm.ppf((1 + self.conf_level) / 2), np.sqrt(np.diag(self.vcov))
-        statistic = self.estimate / se
-        return order_columns(pd.DataFrame({
-            "label": self.measures.label, "term": self.names, "estimate": self.estimate, "std_error": se,
-            "conf_low": self.estimate - z * se, "conf_high": self.estimate + z * se, "statistic": statistic,
-            "n": self.measures.frame["patient_id"].nunique(),
-            "p_value": 2 * norm.sf(np.abs(statistic)),
-        }))  # fmt: skip
+    def components(self, fitted: Fitted) -> pd.DataFrame:
+        """List standard deviations and correlations; serial parameters in the unit of the model's time."""
+        kernel, theta = fitted.kernel, dict(zip(fitted.kernel.parameters, fitted.evaluation.theta, strict=True))
+        G, q = kernel.random_cov(fitted.evaluation), fitted.rows.Z.shape[1]  # type: ignore[attr-defined]  # Effects
+        names = self._names(q)
+        sd = np.sqrt(np.diag(G))
+        rows = [(f"sd_{name}", value) for name, value in zip(names, sd, strict=True)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rows += [(f"correlation_{names[a]}_{names[b]}", G[a, b] / (sd[a] * sd[b])) for a in range(q)
+                     for b in range(a)]  # fmt: skip
+            rows += [(f"covariance_{names[a]}_{names[b]}", G[a, b]) for a in range(q) for b in range(a)]
+        sigma = float(np.exp(theta["log sigma"]) * np.sqrt(kernel.scales.weight))  # type: ignore[attr-defined]  # Effects
+        if "zeta" in theta:
+            rows.append((f"sd_{self.nested_in}", abs(theta["zeta"]) * float(np.exp(theta["log sigma"]))))
+        rows.append(("sd_residual", sigma))
+        rows += [(name.replace("log ", ""), float(np.exp(value))) for name, value in theta.items()
+                 if name.startswith("log sd ratio")]  # fmt: skip
+        if "atanh correlation" in theta:
+            rows.append(("correlation_of_neighbours", float(np.tanh(theta["atanh correlation"]))))
+        if "log rate" in theta:
+            rows.append(("range", float(np.exp(-theta["log rate"])) * kernel.scales.time))  # type: ignore[attr-defined]  # Effects
+        if "logit error share" in theta:
+            rows.append(("error_share", 1 / (1 + float(np.exp(-theta["logit error share"])))))
+        return pd.DataFrame(rows, columns=["component", "estimate"])
 
-    def glance(self) -> dict[str, Any]:
-        """Facts about the whole fit."""
-        frame = self.measures.frame
-        return {
-            "n": len(frame), "n_patients": int(frame["patient_id"].nunique()), "by": self.by_name, "scale": self.scale,
-            "design": self.measures.design, "loglik_reml": self.loglik,
-            "sd_intercept": float(np.sqrt(self.random_cov[0, 0])), "sd_slope": float(np.sqrt(self.random_cov[1, 1])),
-            "covariance": float(self.random_cov[0, 1]),
-            "sd_residual": float(np.sqrt(self.residual_variance)), "boundary": self.boundary,
-            "not_estimable": self.not_estimable,
-        }  # fmt: skip
+    def random_effects(self, fitted: Fitted) -> pd.DataFrame:
+        """Predicted deviations (BLUP), one column per effect."""
+        predicted = predict_random_effects(fitted)
+        return pd.DataFrame(predicted, columns=self._names(predicted.shape[1]))
+
+    def count(self, fitted: Fitted, method: Method) -> tuple[int, int]:
+        """Count fixed effects and variances, and values: lme4's convention."""
+        return len(fitted.evaluation.beta) + len(fitted.evaluation.theta), len(fitted.rows.response)
 
     def describe(self) -> str:
-        """Sentences for a caption."""
-        m = self.measures
-        on = "log of " if self.scale == "log" else ""
+        """Words for a caption."""
+        effects: dict[int | None, str] = {0: "random intercept", 1: "random intercept and slope", -1: "random slope"}
+        shown = effects.get(_of_course(self.random), f"random effects {self.random}")
+        shown = "no random effects" if self.random is None else shown
         parts = [
-            f"Linear mixed model (REML) of {on}{m.label}, random intercept and slope; "
-            f"slopes per year; time since {m.time_zero}; normal limits.",
-            f"Groups: {self.by_name}." if self.by_name else "",
-            f"{m.design}: prognostic association, not a treatment effect." if m.design else "",
-            f"Boundary: {self.boundary}." if self.boundary else "",
-            f"Not estimable: {self.not_estimable}." if self.not_estimable else "",
-        ]
-        return " ".join(part for part in parts if part)
+            f"{shown} per patient" + (" (uncorrelated)" if self.random_covariance == "diagonal" else ""),
+            "" if self.nested_in is None else f"random intercept per {self.nested_in}",
+            {"independent": "", "ar1": "residuals AR(1) in the order of values",
+             "exponential": "residuals with correlation falling exponentially in time",
+             "exponential and error": "a serial process with correlation falling exponentially in time, and error"}[
+                self.serial],
+            "" if self.residual_by is None else f"residual variance by {self.residual_by}",
+            "" if self.weights is None else f"weights {self.weights}",
+        ]  # fmt: skip
+        return ", ".join(part for part in parts if part)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the ratios of a fit on the log scale as a forest for the analyst's screen.
+    def _names(self, q: int) -> tuple[str, ...]:
+        known: dict[int | None, tuple[str, ...]] = {0: ("intercept",), 1: ("intercept", "slope"), -1: ("slope",)}
+        return known.get(_of_course(self.random), tuple(f"effect{place + 1}" for place in range(q)))
 
-        Raises
-        ------
-        OutcomeError : the fit is on the identity scale, whose effects have no common axis
-        """
-        from aih_outcomes.figures.forest import draw_forest
-
-        if self.scale != "log":
-            raise OutcomeError(
-                "Effects on the identity scale have no common axis",
-                "A forest shows ratios",
-                "Fit with scale='log', or draw describe_trajectories(...)",
-            )
-        tidy = self.tidy().iloc[1:].assign(design=self.measures.design or "random intercept and slope")
-        ratios = {name: np.exp(tidy[name]) for name in ("estimate", "conf_low", "conf_high")}
-        return draw_forest(tidy.assign(n=None, n_event=None, **ratios), ax=ax, x_label="Ratio (95 % CI), log scale")
+    def _rows(self, fixed: FixedEffects) -> tuple[Rows, tuple[str, ...]]:
+        frame, n = fixed.frame, len(fixed.frame)
+        Z = _columns(self.random, fixed)
+        stratum, strata = (np.zeros(n, np.intp), ("all",)) if self.residual_by is None else levels_of(
+            frame, self.residual_by
+        )  # fmt: skip
+        cluster = np.zeros(0, np.intp) if self.nested_in is None else level_of_patients(fixed, self.nested_in)
+        weight = np.ones(n) if self.weights is None else read_row_weights(frame, self.weights)
+        read = [*fixed.design.columns, *([] if fixed.random is None else fixed.random.columns)]
+        time = frame[YEARS if YEARS in read else TIME].to_numpy(float)
+        rows = Rows(fixed.response, np.ascontiguousarray(fixed.X[:, fixed.kept]), fixed.patient, time,
+                    np.zeros(0, np.intp), Z, stratum, weight, cluster)  # fmt: skip
+        return rows, strata
 
 
 def fit_random_effects(
     measures: RepeatedMeasures,
     *,
     by: Groups | str | None = None,
-    covariates: Sequence[str] = (),
-    from_day: int | None = None,
+    covariates: Sequence[str] | str = (),
+    course: str | None = YEARS,
+    random: str | None = "1 + years",
+    random_covariance: RandomCovariance = "unstructured",
+    serial: Serial = "independent",
+    residual_by: str | None = None,
+    nested_in: str | None = None,
+    weights: str | None = None,
+    df: DegreesOfFreedom = "satterthwaite",
+    vcov: Covariance = "model",
+    method: Method = "REML",
     scale: Scale = "identity",
+    from_day: int | None = None,
+    missing: Missing = "raise",
     conf_level: float = 0.95,
-) -> RandomEffects:
-    """Fit value ~ time × group + covariates with random intercept and slope by REML.
+) -> MixedModel:
+    """Fit value ~ group × course + covariates with random effects per patient.
 
     Parameters
     ----------
-    measures : values in days since time zero
+    measures : values over time
     by : groups (guarded), a covariate read as categories, or None; the first level is the reference
-    covariates : numeric covariates
-    from_day : landmark: only values from this day on, only patients whose group was known by it, time since it
+    covariates : terms or a formula beside the course, as in ``fit_cox``; may name ``time`` (the outcome's unit) and
+        ``years``
+    course : how the mean runs in time: ``years``, ``time``, ``ns(years, df=3)``, …; None for no change
+    random : columns whose effects differ between patients: ``1``, ``1 + years``, ``1 + ns(years, df=2)``; None for none
+    random_covariance : ``unstructured`` or ``diagonal`` (lme4's ``||``)
+    serial : residuals ``independent``, ``ar1`` (in the order of a patient's values), ``exponential`` (in time), or an
+        exponential process with measurement error
+    residual_by : column whose levels have residual variances of their own
+    nested_in : column of what patients are nested in (centres), which gets a random intercept
+    weights : column; the residual variance is divided by it
+    df : degrees of freedom; Kenward-Roger as R's ``pbkrtest`` (expected information) where residuals are independent
+    vcov : of the estimates: model-based, or robust to a wrong covariance (``CR0``, ``CR2``, ``CR3``)
+    method : restricted or full maximum likelihood
     scale : ``log`` for quantities that change by factors
+    from_day : landmark: values from this day on, of patients whose group was known by it, time since it
+    missing : rows whose covariates have no value: refuse, or exclude and count
 
     Returns
     -------
-    fit : where the likelihood found no optimum, estimates are NaN and ``not_estimable`` says why
+    fit : where the data do not determine the estimates they are NaN and ``not_estimable`` says why
 
     Raises
     ------
     ImmortalTimeError : values from before membership was known; the analyte decides the groups
-    OutcomeError : a covariate is missing; a value has no logarithm; different clocks
+    OutcomeError : unknown terms or choices, missing covariates, a value without a logarithm, different clocks
 
     Notes
     -----
-    Laird & Ware, Biometrics 1982;38:963; engine: statsmodels ``MixedLM``. Informative visits bias it: prefer scheduled
-    values.
+    Laird & Ware, Biometrics 1982;38:963; Diggle, Biometrics 1988;44:959 (serial correlation with error). Informative
+    visits bias it: compare ``compare_visit_handling``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame(
+    ...     {"id": [1, 1, 1, 2, 2, 2, 3, 3, 3], "t": [0, 1, 2] * 3, "y": [1, 2, 4, 2, 2, 3, 3, 5, 6.0]}
+    ... )
+    >>> measures = RepeatedMeasures.from_frame(frame, patient_id="id", time="t", value="y")
+    >>> fit = fit_random_effects(measures, course="time", random="1")
+    >>> [round(float(value), 3) for value in fit.estimate]
+    [1.944, 1.167]
     """
     refuse_no_level(conf_level)
-    at_hand = measures if from_day is None else _since_landmark(measures, by, from_day)
-    fixed = GROUP if from_day is not None and isinstance(by, Groups) else by
-    frame = join_groups(at_hand, fixed)
-    response = _response(frame["value"].to_numpy(float), at_hand, scale)
-    X, names = _fixed_effects(frame, at_hand, covariates)
-    name = by.name if isinstance(by, Groups) else (by or "")
-    years = frame["time"].to_numpy(float) / DAYS_PER_YEAR
-    reason = _why_hopeless(frame, X)
-    p = X.shape[1]
-    nothing = (np.full(p, np.nan), np.full((p, p), np.nan), np.full((2, 2), np.nan), float("nan"), float("nan"))
-    fitted, trouble = (nothing, reason) if reason else _maximise(response, X, years, frame["patient_id"])
-    estimate, vcov, random_cov, residual, loglik = nothing if trouble else fitted
-    boundary = None if trouble else _boundary(random_cov, residual, years)
-    return RandomEffects(
-        at_hand, name, scale, names, estimate, vcov, random_cov, residual, loglik, conf_level, boundary, trouble
-    )
+    chosen = RandomEffects(random, random_covariance, serial, residual_by, nested_in, weights)
+    _check_choices(chosen, df, vcov, method, scale, missing)
+    needed = [name for name in (residual_by, nested_in, weights) if name is not None]
+    fixed = build_fixed_effects(measures, by=by, covariates=covariates, course=course, scale=scale, from_day=from_day,
+                                missing=missing, needed=needed, random=random)  # fmt: skip
+    return fit_model(fixed, chosen, scale=scale, method=method, df=df, vcov=vcov, conf_level=conf_level)
 
 
-def _since_landmark(measures: RepeatedMeasures, by: Groups | str | None, day: int) -> RepeatedMeasures:
-    """Keep values from the landmark on, of patients whose group was known by then; restart the clock."""
-    frame, design = measures.frame[measures.frame["time"] >= day], f"landmark at day {day}"
-    covariates = measures.covariates
-    if isinstance(by, Groups):
-        known = memberships(by)
-        known = known[known["known_at"] <= day]
-        later = frame.assign(time=np.maximum(frame["time"], day))
-        check_known_at_entry(replace(measures, frame=later[later["patient_id"].isin(known["patient_id"])]),
-                             replace(by, frame=known, landmark=None))  # fmt: skip
-        if by.landmark is not None and by.landmark > day:
-            raise OutcomeError(
-                f"The groups {by.name!r} use a window to day {by.landmark}, the landmark is day {day}",
-                "A landmark lies at or after the end of the window it uses", f"Give from_day={by.landmark} or later",
-            )  # fmt: skip
-        label = known.groupby("patient_id")["label"].last()
-        frame = frame[frame["patient_id"].isin(label.index)]
-        group = pd.Categorical(label.reindex(frame["patient_id"]).astype(object), categories=list(by.levels))
-        frame, design, covariates = frame.assign(**{GROUP: group}), f"{design}: {by.name}", (*covariates, GROUP)
-    frame = frame.assign(time=frame["time"] - day).reset_index(drop=True)
-    return replace(
-        measures, frame=frame, design=design, covariates=covariates, time_zero=f"day {day} after {measures.time_zero}"
-    )
+def read_row_weights(frame: pd.DataFrame, column: str) -> Vector:
+    """(n,) positive weights of the rows.
 
-
-def _response(values: Vector, measures: RepeatedMeasures, scale: Scale) -> Vector:
-    impossible = int(np.sum(values <= 0)) if scale == "log" else 0
-    if impossible:
+    Raises
+    ------
+    OutcomeError : a weight that is missing, 0 or negative
+    """
+    weight = pd.to_numeric(frame[column], errors="coerce").to_numpy(float)
+    wrong = int(np.sum(~(np.isfinite(weight) & (weight > 0))))
+    if wrong:
         raise OutcomeError(
-            f"{impossible} of {len(values)} values of {measures.label!r} have no logarithm",
-            "The log scale needs positive values",
-            "Use scale='identity', or say what stands for a value below detection",
+            f"{wrong} of {len(weight)} rows have no positive weight in {column!r}",
+            "The residual variance is divided by the weight", "Leave out rows of weight 0, and complete the others",
         )  # fmt: skip
-    return np.log(values) if scale == "log" else values
+    return np.asarray(weight)
 
 
-def _fixed_effects(
-    frame: pd.DataFrame, measures: RepeatedMeasures, covariates: Sequence[str]
-) -> tuple[Matrix, tuple[str, ...]]:
-    """Intercept, years, groups, years × groups, covariates."""
-    years = frame["time"].to_numpy(float) / DAYS_PER_YEAR
-    levels = [str(level) for level in frame[GROUP].cat.categories]
-    columns, names = [np.ones(len(frame)), years], ["intercept", TIME]
-    dummies = [np.asarray(frame[GROUP] == level, float) for level in levels[1:]]
-    shown = [f"{GROUP}: {level} (ref. {levels[0]})" for level in levels[1:]]
-    columns += dummies + [years * dummy for dummy in dummies]
-    names += shown + [f"{TIME} × {name}" for name in shown]
-    for covariate in covariates:
-        if covariate not in measures.covariates:
-            raise OutcomeError(
-                f"{covariate!r} is not a covariate of {measures.label!r}",
-                f"Declared are: {', '.join(measures.covariates) or 'none'}",
-                "Declare it in from_frame(...)",
-            )
-        values = pd.to_numeric(frame[covariate], errors="coerce").to_numpy(float)
-        missing = int(np.sum(~np.isfinite(values)))
-        if missing:
-            raise OutcomeError(
-                f"{missing} of {len(values)} rows lack a number in {covariate!r}",
-                "A missing value is never a normal one",
-                "Exclude these rows by name, or impute them",
-            )
-        columns.append(values)
-        names.append(covariate)
-    return np.column_stack(columns), tuple(names)
-
-
-def _why_hopeless(frame: pd.DataFrame, X: Matrix) -> str | None:
-    per_group = frame.groupby(GROUP, observed=True)["patient_id"].nunique()
-    small = [str(level) for level in per_group.index[per_group < LEAST_PATIENTS]]
-    if small:
-        return f"fewer than {LEAST_PATIENTS} patients in {', '.join('all' if s == EVERYONE else s for s in small)}"
-    if frame.groupby("patient_id")["time"].nunique().max() < 3:
-        return "nobody has three values in time, so slope and residual cannot be told apart"
-    return "terms are constant or collinear" if np.linalg.matrix_rank(X) < X.shape[1] else None
-
-
-def _maximise(
-    response: Vector, X: Matrix, years: Vector, patient: pd.Series
-) -> tuple[tuple[Vector, Matrix, Matrix, float, float], str | None]:
-    """Run statsmodels on centred, scaled time; return fixed effects, their variance, covariances, log-likelihood."""
-    try:
-        from statsmodels.regression.mixed_linear_model import MixedLM
-    except ImportError as error:
+def _columns(random: str | None, fixed: FixedEffects) -> Matrix:
+    """(n, q) columns of the random effects."""
+    if random is None or fixed.random is None:
+        return np.empty((len(fixed.frame), 0))
+    if _has_intercept(random):
+        return with_intercept(fixed.random.X)
+    if fixed.random.categories:
         raise OutcomeError(
-            "statsmodels is not installed", "Mixed models need it", "Install aih-outcomes with its core"
-        ) from error
-    spread = float(years.std()) or 1.0
-    size = float(response.std()) or 1.0
-    Z = np.column_stack([np.ones(len(years)), years / spread])
-    with warnings.catch_warnings(record=True):  # statsmodels warns of what is read off the fit below
-        warnings.simplefilter("always")
-        try:
-            model = MixedLM(response / size, X, groups=patient.to_numpy(str), exog_re=Z)
-            fit = model.fit(reml=True, method=["lbfgs", "powell"], gtol=1e-8)
-        except (np.linalg.LinAlgError, ValueError) as error:
-            nothing = np.full((2, 2), np.nan)
-            return (
-                np.empty(0),
-                nothing,
-                nothing,
-                float("nan"),
-                float("nan"),
-            ), f"the engine failed ({type(error).__name__})"
-    back = np.diag([1.0, 1 / spread]) * size
-    p = X.shape[1]
-    loglik = float(fit.llf) - (len(response) - p) * float(np.log(size))
-    values = (
-        np.asarray(fit.fe_params) * size, np.asarray(fit.cov_params())[:p, :p] * size**2,
-        back @ np.asarray(fit.cov_re) @ back, float(fit.scale) * size**2, loglik,
-    )  # fmt: skip
-    usable = bool(fit.converged) and all(np.all(np.isfinite(value)) for value in values)
-    return values, None if usable else "the likelihood found no optimum"
+            f"random={random!r} has a category and no intercept", "A category's columns are differences from its first "
+            "level", f"Write random='1 + {', '.join(fixed.random.categories)}'",
+        )  # fmt: skip
+    return np.ascontiguousarray(fixed.random.X)
 
 
-def _boundary(random_cov: Matrix, residual: float, years: Vector) -> str | None:
-    """Name a variance that the data put at 0."""
-    scale = np.array([1.0, float(years.std()) or 1.0])
-    smallest = float(np.linalg.eigvalsh(random_cov * np.outer(scale, scale)).min())
-    if smallest > BOUNDARY * residual:
+def _of_course(random: str | None) -> int | None:
+    """0: an intercept, 1: with a slope in time, −1: a slope alone; None for any other formula."""
+    text = "" if random is None else random.replace(" ", "")
+    lines = {"1": 0} | {name: -1 if "0" in name else 1 for time in (TIME, YEARS) for name in
+                        (time, f"1+{time}", f"{time}+1", f"0+{time}", f"{time}+0")}  # fmt: skip
+    return lines.get(text)
+
+
+def _has_intercept(random: str) -> bool:
+    text = random.replace(" ", "").removeprefix("~")
+    return not (text.startswith(("0+", "-1+")) or text.endswith(("-1", "+0")) or text in ("0", "-1"))
+
+
+def level_of_patients(fixed: FixedEffects, column: str) -> Codes:
+    """(n,) codes of a column that is one fact of each patient, such as their centre.
+
+    Raises
+    ------
+    OutcomeError : a patient of several levels
+    """
+    codes, _ = levels_of(fixed.frame, column)
+    changed = codes != codes[np.searchsorted(fixed.patient, fixed.patient)]  # against each patient's first row
+    if changed.any():
+        raise OutcomeError(
+            f"{len(np.unique(fixed.patient[changed]))} patient(s) have more than one level of {column!r}",
+            "A patient belongs to one level of it",
+            "Give each patient the first, or leave the column out",
+        )
+    return codes
+
+
+def _why_hopeless(fixed: FixedEffects, rows: Rows, serial: Serial) -> str | None:
+    small = too_few(fixed)
+    if small:
+        return small
+    values, q = np.bincount(rows.patient), rows.Z.shape[1]
+    if len(rows.response) <= rows.X.shape[1]:
+        return "no more values than terms"
+    if q and values.max() <= q:
+        return f"nobody has {q + 1} values, so {q} effect(s) per patient and residual cannot be told apart"
+    if q == 0 and serial == "independent":
         return None
-    return "a random effect has no variance; standard errors treat it as known"
+    return "nobody has two values" if values.max() < 2 else None
+
+
+def _leaves_nothing(rows: Rows) -> bool:
+    """Do effects of each patient's own, beside the fixed ones, explain every value."""
+    XY = np.concatenate([rows.X, rows.response[:, None]], axis=1)
+    first, size = np.flatnonzero(np.r_[True, np.diff(rows.patient) > 0]), np.bincount(rows.patient)
+    for t in np.unique(size):
+        own = first[size == t][:, None] + np.arange(t)
+        XY[own] -= rows.Z[own] @ (np.linalg.pinv(rows.Z[own]) @ XY[own])
+    left = XY[:, -1] - XY[:, :-1] @ np.linalg.lstsq(XY[:, :-1], XY[:, -1], rcond=None)[0]
+    return float(np.abs(left).max()) <= ROUNDING * float(np.abs(rows.response).max())
+
+
+def too_few(fixed: FixedEffects) -> str | None:
+    """Say which groups have too few patients to estimate anything."""
+    if len(fixed.frame) == 0:
+        return "no values"
+    patients = fixed.frame[["patient_id", "group"]].drop_duplicates()["group"].value_counts(sort=False)
+    small = [str(level) for level, count in patients.items() if count < LEAST_PATIENTS]
+    named = ", ".join("all" if name == "all" else name for name in small)
+    return f"fewer than {LEAST_PATIENTS} patients in {named}" if small else None
+
+
+def _check_choices(chosen: RandomEffects, df: str, vcov: str, method: str, scale: str, missing: str) -> None:
+    random: object = chosen.random
+    if not (random is None or isinstance(random, str)):
+        raise OutcomeError(
+            f"random= is a {type(random).__name__}", "Effects that differ between patients are one formula",
+            "Write random='1 + years', or random=None for none",
+        )  # fmt: skip
+    refuse_unknown_choice("random_covariance", chosen.random_covariance, get_args(RandomCovariance))
+    refuse_unknown_choice("serial", chosen.serial, get_args(Serial))
+    refuse_unknown_choices(df, vcov, method, scale, missing)
+
+
+def refuse_unknown_choices(df: str, vcov: str, method: str, scale: str, missing: str) -> None:
+    """Refuse what every mixed model refuses."""
+    refuse_unknown_choice("df", df, get_args(DegreesOfFreedom))
+    refuse_unknown_choice("vcov", vcov, get_args(Covariance))
+    refuse_unknown_choice("method", method, get_args(Method))
+    refuse_unknown_choice("scale", scale, get_args(Scale))
+    refuse_unknown_choice("missing", missing, get_args(Missing))

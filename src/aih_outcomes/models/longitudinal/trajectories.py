@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +10,12 @@ import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import EVERYONE, as_category, declared_column, memberships
+from aih_outcomes.models.longitudinal.visit_windows import Visits, Window, read_windows, values_at_visits
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.outcomes import Groups, RepeatedMeasures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Window = tuple[float, float, float]  # first day, nominal day, last day; both ends belong to it
 
 NOT_KNOWN = "not known"
 SELECTED = "selected on the outcome"
@@ -87,7 +84,7 @@ class Trajectories:
 
 
 def describe_trajectories(
-    measures: RepeatedMeasures, *, by: Groups | str | None = None, visits: Mapping[str, Window] | Sequence[float]
+    measures: RepeatedMeasures, *, by: Groups | str | None = None, visits: Visits
 ) -> Trajectories:
     """Describe values by visit: median, quartiles and n; no p-values, hence no guard.
 
@@ -106,11 +103,11 @@ def describe_trajectories(
     -----
     A visit is the value nearest its nominal day, the earlier of two equally near; never the worst.
     """
-    windows = _read_windows(visits)
+    windows = read_windows(visits)
     frame = measures.frame.assign(strata=_strata(measures, by))
-    picked = pd.concat([_pick(frame, name, window) for name, window in windows.items()], ignore_index=True)
+    picked = values_at_visits(frame, windows)
     rows = []
-    for (strata, term), own in picked.groupby(["strata", "term"], observed=True, sort=False):
+    for (strata, term), own in picked.groupby(["strata", "visit"], observed=True, sort=False):
         low, middle, high = np.quantile(own["value"].to_numpy(float), (0.25, 0.5, 0.75))
         rows.append({"strata": str(strata), "term": str(term), "time": windows[str(term)][1], "n": len(own),
                      "estimate": middle, "conf_low": low, "conf_high": high})  # fmt: skip
@@ -154,42 +151,3 @@ def _design(measures: RepeatedMeasures, by: Groups | str | None) -> str:
     first = measures.frame.groupby("patient_id")["time"].min()
     early = ~(known.reindex(first.index.astype(known.index.dtype)).to_numpy(float) <= first.to_numpy(float))
     return LOOKING_BACK if bool(early.any()) else ""
-
-
-def _read_windows(visits: Mapping[str, Window] | Sequence[float]) -> dict[str, Window]:
-    if isinstance(visits, Mapping):
-        windows = {str(name): (float(low), float(day), float(high)) for name, (low, day, high) in visits.items()}
-    else:
-        windows = _half_way([float(day) for day in visits])
-    ordered = sorted(windows.values())
-    wrong = sum(not low <= day <= high for low, day, high in ordered)
-    overlapping = sum(b[0] <= a[2] for a, b in pairwise(ordered))
-    if not windows or wrong or overlapping:
-        raise OutcomeError(
-            f"Of {len(windows)} visit window(s) {wrong} do not hold their nominal day and {overlapping} "
-            "overlap the one before",
-            "A visit is (first day, nominal day, last day), and a value belongs to one visit at most",
-            "Give windows such as {'month 6': (150, 182, 212)}, or nominal days alone",
-        )
-    return windows
-
-
-def _half_way(days: list[float]) -> dict[str, Window]:
-    """Windows that reach half-way to the neighbours; a value half-way belongs to the earlier visit."""
-    days = sorted(set(days))
-    if len(days) < 2:
-        return {f"day {day:g}": (-np.inf, day, np.inf) for day in days}
-    middles = [(a + b) / 2 for a, b in pairwise(days)]
-    lows = [2 * days[0] - middles[0], *[float(np.nextafter(middle, np.inf)) for middle in middles]]
-    highs = [*middles, 2 * days[-1] - middles[-1]]
-    return {f"day {day:g}": (low, day, high) for low, day, high in zip(lows, days, highs, strict=True)}
-
-
-def _pick(frame: pd.DataFrame, name: str, window: Window) -> pd.DataFrame:
-    """One value per patient: nearest the nominal day, the earlier of two, values of that day averaged."""
-    low, nominal, high = window
-    inside = frame[(frame["time"] >= low) & (frame["time"] <= high)]
-    by_day = inside.groupby(["patient_id", "strata", "time"], observed=True, sort=False)["value"].mean().reset_index()
-    by_day["distance"] = (by_day["time"] - nominal).abs()
-    nearest = by_day.sort_values(["distance", "time"], kind="stable").drop_duplicates("patient_id")
-    return nearest.assign(term=name)[["patient_id", "strata", "term", "value"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,22 +17,25 @@ from aih_outcomes.models.longitudinal.gaussian.likelihood import (
     SmallSample,
     vcov_theta,
 )
-from aih_outcomes.models.longitudinal.gaussian.structure import Structure, Units
+from aih_outcomes.models.longitudinal.gaussian.normal_equations import solve_normal_equations
+from aih_outcomes.models.longitudinal.gaussian.structure import Structure
+from aih_outcomes.models.longitudinal.gaussian.units import Units, batch_like_units
 from aih_outcomes.outcomes import Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Units of one size, inverted: W (m, t, t), x̃ (m, t, p), r̃ (m, t)."""
+    """Units laid together: X and y (m, t, p + 1); at one θ H⁻¹ (m, t, t), H⁻¹X whitened (m, t, p), H⁻¹(y − Xβ) / σ."""
 
     units: Units
+    XY: Array
     W: Array
     X: Array
-    r: Matrix
+    r: Array
 
 
 class Dense:
-    """The likelihood of ``Structure`` on given rows.
+    """The likelihood of ``Structure`` on given rows; H = V / σ².
 
     Parameters
     ----------
@@ -43,162 +46,170 @@ class Dense:
 
     def __init__(self, rows: Rows, structure: Structure, *, reml: bool) -> None:
         self.rows, self.structure, self.reml = rows, structure, reml
-        self.batches = batch_units(rows, nested=structure.nested)
-        p = rows.X.shape[1]
-        self.constant = 0.5 * (len(rows.response) - (p if reml else 0)) * np.log(2 * np.pi)
+        self.nu = len(rows.response) - (rows.X.shape[1] if reml else 0)
+        self.constant = 0.5 * self.nu * np.log(2 * np.pi)
+        self.batches = []
+        for units in batch_like_units(rows, nested=structure.nested):
+            XY = np.concatenate([rows.X[units.rows], rows.response[units.rows][:, :, None]], axis=2)
+            self.batches.append((units, XY * units.present[:, :, None]))
 
     @property
     def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters, log σ first."""
         return self.structure.parameters
 
     def start(self) -> Vector:
+        """Begin where moments or plain guesses point."""
         residual = self.rows.response - self.rows.X @ np.linalg.lstsq(self.rows.X, self.rows.response, rcond=None)[0]
         theta = self.structure.start()
         theta[0] = 0.5 * np.log(max(float(np.mean(residual**2)) / (1 + self.structure.q), 1e-300))
         return theta
 
     def evaluate(self, theta: Vector) -> Evaluation | None:
+        """Return the likelihood and its derivatives; None where V is not positive definite."""
+        return self._evaluate(theta, profile=False)
+
+    def profile(self, theta: Vector) -> Evaluation | None:
+        """Return the likelihood where σ is the best for the rest of θ."""
+        return self._evaluate(theta, profile=True)
+
+    def _evaluate(self, theta: Vector, *, profile: bool) -> Evaluation | None:
         p = self.rows.X.shape[1]
-        cross, log_det, inverses = np.zeros((p + 1, p + 1)), 0.0, []
+        found = self._invert(theta)
+        if found is None:
+            return None
+        log_det, cross, inverses = found
+        log_sigma = None if profile else theta[0]
+        solved = solve_normal_equations(cross, log_det, self.nu, reml=self.reml, log_sigma=log_sigma)
+        if solved is None:
+            return None
+        combine = np.concatenate([-solved.beta, [1.0]]) / solved.sigma
+        theta = np.concatenate([[np.log(solved.sigma)], theta[1:]])
+        state = [Batch(units, XY, W, WXY[:, :, :p] @ solved.root, WXY @ combine)
+                 for (units, XY), (W, WXY) in zip(self.batches, inverses, strict=True)]  # fmt: skip
+        gradient, hessian, slopes = self._curvature(theta, state, solved.rss)
+        loglik, root = solved.loglik - self.constant, solved.sigma * solved.root
+        return Evaluation(theta, loglik, solved.beta, root, gradient, hessian, slopes, state)
+
+    def _invert(self, theta: Vector) -> tuple[float, Matrix, list[tuple[Array, Array]]] | None:
+        """log|H|, [X y]ᵀH⁻¹[X y], and by batch H⁻¹ and H⁻¹[X y]."""
+        p = self.rows.X.shape[1]
+        log_det, cross, inverses = 0.0, np.zeros((p + 1, p + 1)), []
         with np.errstate(all="ignore"):
-            for units in self.batches:
-                V = self.structure.covariance(theta, units)
+            for units, XY in self.batches:
+                H = self.structure.relative(theta, units, order=0)[0]
+                np.einsum("mtt->mt", H)[...] += 1 - units.present
                 try:
-                    root = np.linalg.cholesky(V)
+                    lower = np.linalg.cholesky(H)
+                    W = np.asarray(np.linalg.inv(H), float)
                 except np.linalg.LinAlgError:
                     return None
-                log_det += 2 * float(np.log(np.diagonal(root, axis1=1, axis2=2)).sum())
-                W = np.linalg.inv(V)
-                XY = self._columns(units)
+                log_det += 2 * float(np.log(np.diagonal(lower, axis1=1, axis2=2)).sum())
                 WXY = W @ XY
                 cross += np.tensordot(XY, WXY, axes=([0, 1], [0, 1]))
-                inverses.append((units, W, WXY))
-        if not (np.isfinite(log_det) and np.isfinite(cross).all()):
-            return None
-        try:
-            lower = np.linalg.cholesky((cross[:p, :p] + cross[:p, :p].T) / 2)
-        except np.linalg.LinAlgError:
-            return None
-        root = np.linalg.inv(lower).T
-        beta = root @ (root.T @ cross[:p, p])
-        combine = np.r_[-beta, 1.0]
-        loglik = -0.5 * (log_det + float(combine @ cross @ combine)) - self.constant
-        if self.reml:
-            loglik -= float(np.log(np.diag(lower)).sum())
-        state = [Batch(units, W, WXY[:, :, :p] @ root, WXY @ combine) for units, W, WXY in inverses]
-        gradient, hessian, slopes, _ = self._curvature(theta, state)
-        return Evaluation(theta, loglik, beta, root, gradient, hessian, slopes, state)
+                inverses.append((W, WXY))
+        return log_det, cross, inverses
 
     def small_sample(self, evaluation: Evaluation, convention: Convention) -> SmallSample:
+        """Return Kenward and Roger's correction by the convention named."""
         natural = convention == "pbkrtest"
         p, state = self.rows.X.shape[1], evaluation.state
         if natural:
-            information, slopes = self._expected(evaluation, state)
+            information, slopes = self.expected_information(evaluation)
             vcov = np.asarray(np.linalg.pinv(information, hermitian=True))
         else:
             vcov, slopes = vcov_theta(evaluation), evaluation.slopes
-        adjustment = -np.einsum("hk,hab,kbc->ac", vcov, slopes, slopes, optimize=True)
+        adjustment = 4 * vcov[0, 0] * np.eye(p) + 4 * np.tensordot(vcov[0, 1:], slopes[1:], axes=1)
+        adjustment -= np.einsum("hk,hab,kbc->ac", vcov, slopes, slopes, optimize=True)
         for batch in state:
-            V_h = self._first(evaluation.theta, batch.units, natural=natural)
-            moved = V_h @ batch.X  # (k, m, t, p)
-            mixed = np.tensordot(vcov, batch.W @ moved, axes=1)
-            adjustment += np.einsum("hmta,hmtb->ab", moved, mixed, optimize=True)
+            moved = self._first(evaluation.theta, batch.units, natural=natural) @ batch.X  # (k − 1, m, t, p)
+            mixed = np.tensordot(vcov[1:, 1:], batch.W @ moved, axes=1)
+            adjustment += np.tensordot(moved, mixed, axes=([0, 1, 2], [0, 1, 2]))
         if convention in ("mmrm", "sas"):
             adjustment -= 0.25 * self._second_order(evaluation, vcov)
         return SmallSample((adjustment + adjustment.T) / 2, slopes, vcov)
 
     def blocks(self, evaluation: Evaluation) -> Sequence[tuple[Codes, Array]]:
-        return [(units.rows, self.structure.covariance(evaluation.theta, units)) for units in self.batches]
+        """Return V of every unit: rows (m, t) and covariances (m, t, t), units of one size together."""
+        return self.structure.blocks(evaluation.theta, self.rows)
 
     def covariance(self, evaluation: Evaluation, rows: Rows) -> Matrix:
-        one = replace(rows, patient=np.zeros(len(rows.time), np.intp), cluster=np.zeros(0, np.intp))
-        units = batch_units(one, nested=False)[0]
-        return np.asarray(self.structure.covariance(evaluation.theta, units)[0])
-
-    def _columns(self, units: Units) -> Array:
-        return np.concatenate([self.rows.X[units.rows], self.rows.response[units.rows][:, :, None]], axis=2)
+        """(n, n) V of any rows of one patient."""
+        return self.structure.of_one(evaluation.theta, rows)
 
     def _first(self, theta: Vector, units: Units, *, natural: bool) -> Array:
         if natural:
-            return self.structure.linear(theta, units)
-        return self.structure.derivatives(theta, units, order=1)[1]
+            return self.structure.directions(theta, units)
+        return self.structure.relative(theta, units, order=1)[1]
 
-    def _curvature(self, theta: Vector, state: list[Batch]) -> tuple[Vector, Matrix, Array, Matrix]:
-        """Gradient, Hessian and slopes; the last is the expected information."""
-        k, p = len(theta), self.rows.X.shape[1]
-        gradient, hessian, information = np.zeros(k), np.zeros((k, k)), np.zeros((k, k))
+    def _curvature(self, theta: Vector, state: list[Batch], rss: float) -> tuple[Vector, Matrix, Array]:
+        """Gradient, Hessian and slopes; those of log σ follow from V = σ² H."""
+        k, p, own = len(theta) - 1, self.rows.X.shape[1], 1.0 if self.reml else 0.0
+        gradient, hessian, quadratic = np.zeros(k), np.zeros((k, k)), np.zeros(k)
         slopes, pulls = np.zeros((k, p, p)), np.zeros((k, p))
         for batch in state:
-            _, first, second = self.structure.derivatives(theta, batch.units, order=2)
-            own = -0.5 * (batch.W - batch.r[:, :, None] * batch.r[:, None, :])
-            if self.reml:
-                own += 0.5 * batch.X @ batch.X.transpose(0, 2, 1)
-            gradient += np.tensordot(first, own, axes=([1, 2, 3], [0, 1, 2]))
-            WV = batch.W @ first
-            moved_r, moved_X = first @ batch.r[None, :, :, None], first @ batch.X
-            Wr, WX = batch.W @ moved_r, batch.W @ moved_X
-            trace = _pairs(WV, WV.swapaxes(2, 3))
-            fixed = _pairs(moved_X, WX)
-            hessian += 0.5 * trace - _pairs(moved_r, Wr) - (fixed if self.reml else 0.0)
-            information += 0.5 * trace - (fixed if self.reml else 0.0)
+            _, first, second = self.structure.relative(theta, batch.units, order=2)
+            G = -0.5 * (batch.W - batch.r[:, :, None] * batch.r[:, None, :] - own * batch.X @ batch.X.swapaxes(1, 2))
+            gradient += first.reshape(k, G.size) @ G.ravel()
+            both = np.concatenate([batch.X, batch.r[:, :, None]], axis=2)
+            moved = first @ both
+            turned, WH = batch.W @ moved, self._whiten(theta, batch, first)
+            hessian += 0.5 * _pairs(WH, WH.swapaxes(2, 3)) - _pairs(moved[..., p], turned[..., p])
+            hessian -= own * _pairs(moved[..., :p], turned[..., :p])
             for (h, g), value in second.items():
-                hessian[h, g] += float(np.vdot(own, value))
-                hessian[g, h] += float(np.vdot(own, value)) if h != g else 0.0
-            slopes += np.einsum("mta,hmtb->hab", batch.X, moved_X, optimize=True)
-            pulls += np.einsum("mta,hmtu->ha", batch.X, moved_r, optimize=True)
-        hessian += pulls @ pulls.T
-        if self.reml:
-            both = slopes.reshape(k, -1)
-            hessian += 0.5 * both @ both.T
-            information += 0.5 * both @ both.T
-        return gradient, (hessian + hessian.T) / 2, slopes, information
+                bend = float(np.vdot(G, value))
+                hessian[h, g] += bend
+                hessian[g, h] += bend if h != g else 0.0
+            joint = np.tensordot(moved, both, axes=([1, 2], [0, 1]))  # (k, p + 1, p + 1)
+            slopes += joint[:, :p, :p]
+            pulls += joint[:, p, :p]
+            quadratic += joint[:, p, p]
+        flat = slopes.reshape(k, p * p)
+        hessian += pulls @ pulls.T + 0.5 * own * flat @ flat.T
+        full = np.block([[np.array([[-2 * rss]]), -quadratic[None]], [-quadratic[:, None], (hessian + hessian.T) / 2]])
+        slopes = np.concatenate([2 * np.eye(p)[None], (slopes + slopes.swapaxes(1, 2)) / 2])
+        return np.concatenate([[rss - self.nu], gradient]), full, slopes
 
-    def _expected(self, evaluation: Evaluation, state: list[Batch]) -> tuple[Matrix, Array]:
-        """Expected information and slopes in the entries of V that are linear."""
-        p = self.rows.X.shape[1]
-        information: Matrix | float = 0.0
-        slopes: Array | float = 0.0
+    def _whiten(self, theta: Vector, batch: Batch, first: Array) -> Array:
+        """(k, m, t, t) H⁻¹ ∂H; what random effects change has the rank of Z."""
+        e = self.structure.n_entries if batch.units.same is None else 0
+        if not e:
+            return batch.W @ first
+        WZ, Zt = batch.W @ batch.units.Z, batch.units.Z.swapaxes(1, 2)
+        effects = self.structure.changes(theta)[:, None] @ Zt
+        return np.concatenate([WZ @ effects, batch.W @ first[e:]])
+
+    def expected_information(self, evaluation: Evaluation) -> tuple[Matrix, Array]:
+        """Return expected information and slopes in log σ and ``Structure.directions``."""
+        theta, state = evaluation.theta, evaluation.state
+        k, p, own = len(theta), self.rows.X.shape[1], 1.0 if self.reml else 0.0
+        information, slopes = np.zeros((k, k)), np.zeros((k, p, p))
         for batch in state:
-            V_h = self.structure.linear(evaluation.theta, batch.units)
-            WV, moved = batch.W @ V_h, V_h @ batch.X
-            fixed = _pairs(moved, batch.W @ moved) if self.reml else 0.0
-            information = information + 0.5 * _pairs(WV, WV.swapaxes(2, 3)) - fixed
-            slopes = slopes + np.einsum("mta,hmtb->hab", batch.X, moved, optimize=True)
-        found = np.asarray(slopes).reshape(-1, p * p)
-        return np.asarray(information + (0.5 * found @ found.T if self.reml else 0.0)), np.asarray(slopes)
+            first = self.structure.directions(theta, batch.units)
+            moved, WH = first @ batch.X, batch.W @ first
+            information[1:, 1:] += 0.5 * _pairs(WH, WH.swapaxes(2, 3)) - own * _pairs(moved, batch.W @ moved)
+            information[0, 1:] += np.tensordot(first, batch.W, axes=([1, 2, 3], [0, 1, 2]))
+            slopes[1:] += np.tensordot(moved, batch.X, axes=([1, 2], [0, 1]))
+        slopes[0] = 2 * np.eye(p)
+        information[0, 1:] -= 2 * own * np.trace(slopes[1:], axis1=1, axis2=2)
+        information[1:, 0] = information[0, 1:]
+        information[0, 0] = 2 * len(self.rows.response) - 4 * own * p
+        flat = slopes.reshape(k, p * p)
+        return np.asarray(information + 0.5 * own * flat @ flat.T), slopes
 
     def _second_order(self, evaluation: Evaluation, vcov: Matrix) -> Matrix:
+        """Σ vcov_hk Σ x̃ᵀ ∂²V x̃."""
         p = self.rows.X.shape[1]
-        total = np.zeros((p, p))
+        total = 4 * vcov[0, 0] * np.eye(p) + 4 * np.tensordot(vcov[0, 1:], evaluation.slopes[1:], axes=1)
         for batch in evaluation.state:
-            second = self.structure.derivatives(evaluation.theta, batch.units, order=2)[2]
+            second = self.structure.relative(evaluation.theta, batch.units, order=2)[2]
             for (h, g), value in second.items():
-                weight = vcov[h, g] * (1 if h == g else 2)
+                weight = vcov[1 + h, 1 + g] * (1 if h == g else 2)
                 total += weight * np.tensordot(batch.X, value @ batch.X, axes=([0, 1], [0, 1]))
-        return total
+        return np.asarray(total)
 
 
 def _pairs(left: Array, right: Array) -> Matrix:
     """(k, k) sums of products of every pair of arrays (k, …)."""
-    k = len(left)
-    return np.asarray(left.reshape(k, -1) @ right.reshape(k, -1).T)
-
-
-def batch_units(rows: Rows, *, nested: bool) -> list[Units]:
-    """Sort rows into units, and units of one size into batches."""
-    unit = rows.cluster if nested else rows.patient
-    by_unit = np.argsort(unit, kind="stable")
-    size = np.bincount(unit)
-    first = np.concatenate([[0], np.cumsum(size)[:-1]])
-    begins = np.concatenate([[True], rows.patient[1:] != rows.patient[:-1]])
-    order = np.arange(len(unit)) - np.flatnonzero(begins)[np.cumsum(begins) - 1]
-    batches = []
-    for t in np.unique(size[size > 0]):
-        own = by_unit[first[size == t][:, None] + np.arange(t)]
-        same = None
-        if nested:
-            patient = rows.patient[own]
-            same = (patient[:, :, None] == patient[:, None, :]).astype(float)
-        batches.append(Units(own, rows.Z[own], order[own].astype(float), rows.time[own], rows.stratum[own],
-                             rows.weight[own], same))  # fmt: skip
-    return batches
+    shape = (len(left), int(np.prod(left.shape[1:])))
+    return np.asarray(left.reshape(shape) @ right.reshape(shape).T)

@@ -1,0 +1,1 @@
+"""What a fitted mixed model leaves unexplained, and whom it rests on."""
