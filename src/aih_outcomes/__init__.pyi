@@ -15,6 +15,7 @@ from .endpoints.course.range import derive_time_in_range as derive_time_in_range
 from .endpoints.course.steroid_free import derive_low_dose_response as derive_low_dose_response
 from .endpoints.course.steroid_free import derive_steroid_free_response as derive_steroid_free_response
 from .endpoints.course.steroid_free import status_steroid_free_at as status_steroid_free_at
+from .endpoints.course.switches import derive_switches as derive_switches
 from .endpoints.course.withdrawal import (
     derive_sustained_treatment_free_response as derive_sustained_treatment_free_response,
 )
@@ -90,25 +91,44 @@ from .endpoints.treatment.treatment import derive_treatment_starts as derive_tre
 from .errors import AihError as AihError
 from .errors import ImmortalTimeError as ImmortalTimeError
 from .figures import draw_alluvial as draw_alluvial
+from .figures import draw_before_after as draw_before_after
+from .figures import draw_case as draw_case
 from .figures import draw_coefficient as draw_coefficient
 from .figures import draw_cumulative_incidence as draw_cumulative_incidence
 from .figures import draw_flow_chart as draw_flow_chart
 from .figures import draw_forest as draw_forest
+from .figures import draw_marginal_means as draw_marginal_means
 from .figures import draw_mean_cumulative as draw_mean_cumulative
+from .figures import draw_mixed_diagnostics as draw_mixed_diagnostics
 from .figures import draw_occupation as draw_occupation
 from .figures import draw_rates as draw_rates
 from .figures import draw_specification as draw_specification
 from .figures import draw_survival as draw_survival
 from .figures import draw_timeline as draw_timeline
 from .figures import draw_trajectories as draw_trajectories
+from .figures import draw_variogram as draw_variogram
 from .figures import open_figure as open_figure
 from .load import read_tables as read_tables
 from .models.agreement import estimate_agreement as estimate_agreement
 from .models.description import describe_baseline as describe_baseline
 from .models.e_value import compute_e_value as compute_e_value
 from .models.event_rates import estimate_event_rates as estimate_event_rates
+from .models.longitudinal.before_after import fit_before_after as fit_before_after
+from .models.longitudinal.case_against_cohort import case_against_cohort as case_against_cohort
+from .models.longitudinal.contrasts import compare_marginal_means as compare_marginal_means
+from .models.longitudinal.diagnostics.check import check_mixed_model as check_mixed_model
+from .models.longitudinal.gee import compare_mean_models as compare_mean_models
+from .models.longitudinal.gee import fit_gee as fit_gee
+from .models.longitudinal.logistic_random_intercept import fit_random_logistic as fit_random_logistic
+from .models.longitudinal.marginal_means import estimate_marginal_means as estimate_marginal_means
+from .models.longitudinal.mixed_model import with_inference as with_inference
+from .models.longitudinal.model_comparison import compare_mixed_models as compare_mixed_models
+from .models.longitudinal.profile_intervals import profile_covariance as profile_covariance
+from .models.longitudinal.pseudo_switches import match_pseudo_switches as match_pseudo_switches
 from .models.longitudinal.random_effects import fit_random_effects as fit_random_effects
+from .models.longitudinal.repeated_measures import fit_repeated_measures as fit_repeated_measures
 from .models.longitudinal.trajectories import describe_trajectories as describe_trajectories
+from .models.longitudinal.visit_process import compare_visit_handling as compare_visit_handling
 from .models.rates import estimate_rates as estimate_rates
 from .models.resampling import pool_estimates as pool_estimates
 from .models.resampling import pool_fits as pool_fits
@@ -165,6 +185,7 @@ from .outcomes import IntervalTime as IntervalTime
 from .outcomes import RecurrentEvents as RecurrentEvents
 from .outcomes import RepeatedMeasures as RepeatedMeasures
 from .outcomes import StateHistory as StateHistory
+from .outcomes import Switches as Switches
 from .outcomes import TimeToEvent as TimeToEvent
 from .schema import data_dictionary as data_dictionary
 from .simulate import simulate_cohort as simulate_cohort

@@ -67,7 +67,7 @@ def draw_forest(
     tidy : ``label, design, term, n, n_event, estimate`` (hazard ratio), ``conf_low, conf_high, biased`` (bool); rows
         are grouped by ``design``, in order of appearance; an estimate that is missing is printed as not estimable; of
         several measures (``measure``) the hazard ratios are drawn; with ``n_reference, n_event_reference`` both sides
-        of a contrast are counted
+        of a contrast are counted, and without ``n_event`` no events
     ax : axes of final size; default a figure of two columns; on narrow paper the reference is not counted
     x_label : words under the axis
     """
@@ -207,10 +207,11 @@ def _write_columns(ax: Axes, tidy: pd.DataFrame, lines: list[_Line]) -> float:
         for c, texts, head in (("n", counts["n"], "n"), ("n_event", counts["n_event"], "Events"))
     }
     label_width = max([measure(t, size)[0] for t in names.values()])
-    end_event, end_n = -gap, -2 * gap - wide["n_event"]
+    counted = "n_event" in tidy  # changes of a quantity have no events
+    end_event, end_n = -gap, -2 * gap - wide["n_event"] if counted else -gap
     start = end_n - wide["n"] - gap - label_width
-    for x, head, align in ((end_n, "n", "right"), (end_event, "Events", "right")):
-        _write(ax, 0, x, 1.0, head, align, bold=True)
+    for x, head in ((end_n, "n"), *([(end_event, "Events")] if counted else [])):
+        _write(ax, 0, x, 1.0, head, "right", bold=True)
     _write(ax, 1, gap, 1.0, "Ratio (95 % CI)", "left", bold=True)
     for line in lines:
         if line.row < 0:

@@ -284,7 +284,9 @@ class Study:
         frame = result if isinstance(result, pd.DataFrame) else result.tidy()
         if "patient_id" in frame and self.plan.disclosure != "none":
             of_gene = (
-                frame.get("kind", pd.Series(dtype=object)).eq("gene").any() or frame.get("matched", pd.Series()).any()
+                frame.get("kind", pd.Series(dtype=object)).eq("gene").any()
+                or frame.get("matched", pd.Series()).any()
+                or "gene" in str(frame.attrs.get("switch", ""))
             )
             shows = ["case_report", "genetic"] if of_gene else ["case_report"]
             check_consent(self.plan.consent, frame["patient_id"].unique(), shows=shows)

@@ -20,13 +20,13 @@ def tabulate_model(tidy: pd.DataFrame, *, caption: str = "Terms of the model", n
 
     Parameters
     ----------
-    tidy : ``label, term, estimate, std_error, conf_low, conf_high, p_value`` on the model's own scale; each row has
-        the decimals that its standard error deserves
+    tidy : ``label, term, estimate, std_error, conf_low, conf_high, p_value`` on the model's own scale, and ``strata``
+        where terms come again; each row has the decimals that its standard error deserves
     """
     require(tidy, COLUMNS, "the table of a model")
     rows = [
         (
-            str(row["label"]),
+            _section(row),
             [
                 _capital(str(row["term"])),
                 format_interval(
@@ -51,6 +51,12 @@ def decimals_of(std_error: object) -> int:
     """
     size = float("nan") if std_error is None or pd.isna(std_error) else float(std_error)  # type: ignore[call-overload,arg-type]  # a number by contract
     return LEAST if not size > 0 else min(max(1 - math.floor(math.log10(size)), LEAST), MOST)
+
+
+def _section(row: pd.Series) -> str:
+    """Name what the term belongs to: the stratum, such as a contrast of groups, where there is one."""
+    strata = row.get("strata")
+    return str(row["label"]) if strata is None or pd.isna(strata) else str(strata)
 
 
 def _capital(words: str) -> str:

@@ -75,6 +75,77 @@ def test_steroid_dose_is_followed_while_the_patient_is() -> None:
     assert found.unit == "mg/kg/day"
 
 
+def test_a_series_ends_before_transplant_and_what_is_left_out_is_counted() -> None:
+    made = cohort(
+        """
+        patient day analyte xuln
+        A -20 igg 2
+        A 28 igg 2
+        A 90 igg 1
+        A 200 igg 1
+        A 300 igg 1
+        """,
+        treatments="patient drug start stop indication\nA immunoglobulin 60 60 other",
+        events="patient day kind\nA 300 transplant",
+    )
+    found = derive_measures(derive_response(made, iaihg()), "igg")
+    same(found.frame, """
+        patient time value
+        A 28 2
+        A 200 1
+    """)  # fmt: skip
+    same(found.exclusions, """
+        reason  n
+        Value from transplant on  1
+        Value more than 14 days before time zero  1
+        Value not interpretable (after immunoglobulin or anti-CD20 antibody)  1
+    """)  # fmt: skip
+
+
+def test_values_carry_what_held_on_their_day() -> None:
+    made = cohort(
+        "patient day analyte xuln visit\nA 28 alt 4 scheduled\nA 40 alt 9 unscheduled\nA 91 alt 2 -",
+        steroid=False,
+        treatments="patient drug dose start stop\nA prednisolone 20 0 30\nA prednisolone 10 31 60",
+        measurements="patient day measure value\nA 0 weight 20",
+    )
+    found = derive_measures(derive_response(made, iaihg()), "alt")
+    assert found.covariates == ("steroid", "targeted", "unscheduled", "followed_until")
+    same(found.frame, """
+        patient time value steroid targeted unscheduled
+        A 28 4 1 0 0
+        A 40 9 0.5 0 1
+        A 91 2 0 0 -
+    """)  # fmt: skip
+
+
+def test_targeted_begins_with_the_first_dose_of_a_gene_matched_drug() -> None:
+    made = cohort(
+        "patient day analyte xuln\nA 28 alt 4\nA 120 alt 9\nA 121 alt 2",
+        treatments="patient drug start\nA ruxolitinib 121",
+        variants="""
+            patient day gene mechanism zygosity acmg_class mechanism_confirmed result
+            A 60 STAT1 gain_of_function heterozygous 5 yes variant
+        """,
+    )
+    found = derive_measures(derive_response(made, iaihg()), "alt")
+    assert found.frame["targeted"].tolist() == [0, 0, 1]
+
+
+def test_the_dose_itself_ends_at_transplant_too() -> None:
+    made = cohort(
+        treatments="patient drug dose start\nA prednisolone 20 0",
+        measurements="patient day measure value\nA 0 weight 20",
+        follow_up="patient start end end_reason end_source\nA 0 60 lost visit",
+        events="patient day kind\nA 40 transplant",
+        steroid=False,
+    )
+    found = derive_measures(derive_response(made, iaihg()), "steroid")
+    assert found.frame["time"].tolist() == [0, 28]
+    assert found.covariates == ("targeted", "followed_until")
+    assert found.frame["followed_until"].tolist() == [40, 40]
+
+
 @pytest.mark.parametrize(("analyte", "scale"), [("alat", "xuln"), ("alt", "log10")])
 def test_an_unknown_analyte_or_scale_is_refused(analyte: str, scale: str) -> None:
     made = cohort("patient day analyte xuln\nA 28 alt 4")

@@ -7,21 +7,22 @@ import numpy as np
 from aih_outcomes.endpoints.timelines import Days, Floats, Timelines, on_line, once
 
 WEIGHT_WITHIN_DAYS = 60  # weight at the dose's date, domain section 3.1
+YEAR_OLD = 365  # [P] a covariate takes a weight of the year around: without one the value would be left out
 HEIGHT_WITHIN_DAYS = 180  # [P] height changes more slowly than weight
 MOSTELLER = 3600.0  # m² = √(cm × kg / 3600); Mosteller, N Engl J Med 1987;317:1098
 
 
-def find_weight(timelines: Timelines, patient: Days, day: Days) -> Floats:
-    """Return the dry weight (kg) nearest each asked day, within 60 days; NaN where there is none."""
-    return _nearest(timelines, "weight", patient, day, WEIGHT_WITHIN_DAYS)
+def find_weight(timelines: Timelines, patient: Days, day: Days, *, within: int = WEIGHT_WITHIN_DAYS) -> Floats:
+    """Return the dry weight (kg) nearest each asked day, within so many days; NaN where there is none."""
+    return _nearest(timelines, "weight", patient, day, within)
 
 
-def find_weight_before(timelines: Timelines, patient: Days, day: Days) -> Floats:
-    """Return the last dry weight (kg) on or before each asked day, within 60 days; NaN where there is none.
+def find_weight_before(timelines: Timelines, patient: Days, day: Days, *, within: int = WEIGHT_WITHIN_DAYS) -> Floats:
+    """Return the last dry weight (kg) on or before each asked day, within so many days; NaN where there is none.
 
     For what may use nothing that became known later.
     """
-    return _last(timelines, "weight", patient, day, WEIGHT_WITHIN_DAYS)
+    return _last(timelines, "weight", patient, day, within)
 
 
 def find_height(timelines: Timelines, patient: Days, day: Days) -> Floats:
