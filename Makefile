@@ -1,7 +1,8 @@
 # GNU make 3.81 (macOS) is enough. What needs more than a line is a Python script in tools/.
 .DEFAULT_GOAL := help
 .PHONY: help environment report test check notebooks manual parity data truth bench-endpoints bench-survival \
-  recovery-endpoints recovery-survival lock clean distclean
+  bench-longitudinal recovery-endpoints recovery-survival recovery-longitudinal convergence-longitudinal lock clean \
+  distclean
 
 BIN := .venv/bin
 STAMP := .venv/.stamp-environment
@@ -59,11 +60,20 @@ bench-endpoints: $(STAMP)  ## how fast endpoints are derived; a million patients
 bench-survival: $(STAMP)  ## how fast the survival models are, beside R where it is installed, 4 minutes (fewer rows: ARGS=100000)
 	$(BIN)/python tools/bench_survival.py $(ARGS)
 
+bench-longitudinal: $(STAMP)  ## how fast the mixed models are, beside R and statsmodels, 2 minutes (fewer rows: ARGS=100000)
+	$(BIN)/python tools/bench_longitudinal.py $(ARGS)
+
 recovery-endpoints: $(STAMP)  ## endpoints against the simulated truth, 3 minutes (fewer children: ARGS="700 5000")
 	$(BIN)/python tools/recovery_endpoints.py $(ARGS)
 
 recovery-survival: $(STAMP)  ## survival models against simulated truths, and their coverage, an hour (fewer replicates: ARGS=200)
 	$(BIN)/python tools/recovery_survival.py $(ARGS)
+
+recovery-longitudinal: $(STAMP)  ## mixed models against simulated truths, and their coverage, half an hour (fewer replicates: ARGS=200)
+	$(BIN)/python tools/recovery_longitudinal.py $(ARGS)
+
+convergence-longitudinal: $(STAMP)  ## small cohorts with a variance of 0: every fit ends with an answer or its reason, 3 minutes (fewer: ARGS=100)
+	$(BIN)/python tools/convergence_longitudinal.py $(ARGS)
 
 lock: $(STAMP)  ## resolve the dependencies anew, keeping what still fits (all to their newest: ARGS=--upgrade)
 	$(BIN)/python tools/lock.py write $(ARGS)

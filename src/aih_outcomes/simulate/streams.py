@@ -13,7 +13,7 @@ _NUMBERS = {
     "children": 1, "referral": 2, "course": 3, "decisions": 4, "survival": 5, "follow_up": 6, "visits": 7, "noise": 8,
     "missing": 9, "treatments": 10, "records": 11, "variants": 12, "growth": 13, "composite": 14, "antibodies": 15,
     "history": 16, "chemistry": 17, "pathology": 18, "findings": 19, "judgements": 20,
-    "frailty": 21, "truncation": 22, "states": 23,
+    "frailty": 21, "truncation": 22, "states": 23, "visit_process": 24, "dropout": 25, "switches": 26,
 }  # fmt: skip
 
 

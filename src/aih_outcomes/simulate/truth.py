@@ -47,7 +47,7 @@ def compute_truth(n_children: int = N_CHILDREN, n_carriers: int = N_CARRIERS, *,
     Parameters
     ----------
     n_children : copies for response and survival (T1, T2, T3, T5), and patients of the mechanisms of their own (T4,
-        T6, T7, T8, T14, T15) where those have no closed form
+        T6 to T11, T13 to T15) where those have no closed form
     n_carriers : carriers of a matched gene for potential outcomes (T12, T13)
     processes : the result does not depend on it
     """
