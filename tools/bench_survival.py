@@ -8,20 +8,16 @@ several runs, with one BLAS thread: two of them spin at these sizes.
 from __future__ import annotations
 
 import gc
-import os
-import shutil
-import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pandas as pd
-from proof import ROOT, Proof
+from proof import Proof
+from stopwatch import SHARED, SHORT_ONES, TIMING, begin_with_one_thread, run_r, time_call
 
 from aih_outcomes.models.survival.cox.fit import fit_cox
 from aih_outcomes.models.survival.cox.refit import refit
@@ -29,30 +25,7 @@ from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival
 from aih_outcomes.models.survival.states.state_occupation import estimate_state_occupation
 from aih_outcomes.outcomes import StateHistory, TimeToEvent
 
-SHARED = Path(os.environ.get("AIH_SHARED", ROOT.parent / "shared"))
-TIMING = SHARED / "reference" / "timing"
 X = ["x1", "x2", "x3", "x4", "x5"]
-REPETITIONS, SHORT_ONES = 7, 25  # what takes hundredths of a second needs more of them
-
-
-def time_r(repetitions: int) -> dict[str, float]:
-    """Return R's median seconds by task; empty where R or its package survival is absent."""
-    if shutil.which("Rscript") is None:
-        return {}
-    command = ["Rscript", str(Path(__file__).with_suffix(".R")), str(TIMING), str(repetitions)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return {task: float(seconds) for task, seconds in (line.split("\t") for line in printed.splitlines())}
-
-
-def time_call(call: Callable[[], object], times: int = REPETITIONS) -> float:
-    """Return the median of several runs one after another, in seconds."""
-    spent = []
-    gc.collect()
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        spent.append(time.perf_counter() - began)
-    return median(spent)
 
 
 def read_cox(name: str) -> TimeToEvent:
@@ -107,11 +80,11 @@ def memory_of(call: Callable[[TimeToEvent], object], outcome: TimeToEvent) -> fl
 
 def main(n_large: int) -> int:
     """Measure and record."""
-    if os.environ.get("OPENBLAS_NUM_THREADS") != "1":  # read by numpy when it is imported: begin again with it
-        environment = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-        return subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode
+    again = begin_with_one_thread()
+    if again is not None:
+        return again
     proof = Proof("bench-survival")
-    theirs = time_r(3) if TIMING.is_dir() else {}
+    theirs = run_r(Path(__file__).with_suffix(".R"), TIMING, 3) if TIMING.is_dir() else {}
 
     def beside(name: str, seconds: float, task: str, bar: str) -> None:
         proof.add(name, seconds, "s")

@@ -37,7 +37,7 @@ METHODS: dict[str, DegreesOfFreedom] = {
 }  # fmt: skip
 MMRM = "Kenward-Roger as mmrm"
 METHODS_OF_VISITS: dict[str, DegreesOfFreedom] = {
-    "Kenward-Roger": "kenward-roger-sas", MMRM: "kenward-roger", "Satterthwaite": "satterthwaite", "z": "normal",
+    "Kenward-Roger": "kenward-roger", MMRM: "kenward-roger-mmrm", "Satterthwaite": "satterthwaite", "z": "normal",
 }  # fmt: skip
 TERMS = {"intercept": "intercept", "group: 1 (ref. 0)": "treated", "years": "years", "marker": "marker",
          "group: 1 (ref. 0) × years": "treated_years"}  # fmt: skip

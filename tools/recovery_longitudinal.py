@@ -9,25 +9,19 @@ is larger than the z-test's there), and how often the limits of one case hold he
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-import warnings
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 from longitudinal_studies import METHODS_OF_VISITS, list_studies, visits
-from numpy.random import PCG64, Generator, SeedSequence
 from proof import Proof
+from replicates import CORES, open_pool, spread
 from survival_study import COVERAGE, MONTE_CARLO, Estimates, Study, judge
 from switch_studies import SINCE, list_case_studies, list_switch_studies
 
 SEED = 5
 N_REPLICATES = 5_000
-CORES = 2
-BATCH = 25  # replicates that a core does at a time
 PER_GROUP = 12
 LEAST_KENWARD_ROGER, OFTENER = 500, 2  # replicates at least, and for each of the others
 CASE_LOWEST, CASE_HIGHEST = 0.93, 0.97
@@ -35,29 +29,7 @@ LEVEL = 0.05
 
 STUDIES = [*list_studies(), *list_switch_studies()]
 CASES = list_case_studies()
-REPEATED = [
-    *(study.estimate for study in STUDIES), *(study.estimate for study in CASES),
-    partial(visits, effect="none", n=2 * PER_GROUP),
-]  # fmt: skip
-
-
-def repeat(number: int, first: int, last: int) -> Estimates:
-    """Do some of the replicates of a study; each has its own random numbers, whoever draws them."""
-    rows: dict[str, list[tuple[float, float, float]]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for replicate in range(first, last):
-            rng = Generator(PCG64(SeedSequence([SEED, number, replicate])))
-            for figure, interval in REPEATED[number](rng).items():
-                rows.setdefault(figure, []).append(interval)
-    return {figure: np.array(values, dtype=float) for figure, values in rows.items()}
-
-
-def spread(pool: ProcessPoolExecutor, number: int, n: int) -> Estimates:
-    """Do all replicates of a study on all cores."""
-    starts = range(0, n, BATCH)
-    parts = list(pool.map(repeat, [number] * len(starts), starts, [min(start + BATCH, n) for start in starts]))
-    return {figure: np.concatenate([part[figure] for part in parts]) for figure in parts[0]}
+NULL = partial(visits, effect="none", n=2 * PER_GROUP)
 
 
 def judge_kenward_roger(proof: Proof, found: Estimates) -> None:
@@ -105,16 +77,15 @@ def judge_case(proof: Proof, study: Study, found: Estimates, *, barred: bool) ->
 
 def main(n: int) -> int:
     """Repeat every study and record."""
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     proof, begun = Proof("recovery-longitudinal"), time.perf_counter()
-    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+    with open_pool() as pool:
         for number, study in enumerate(STUDIES):
-            judge(proof, study, spread(pool, number, max(round(n * study.part), 1)))
+            judge(proof, study, spread(pool, study.estimate, (SEED, number), max(round(n * study.part), 1)))
         for number, study in enumerate(CASES, start=len(STUDIES)):
-            found = spread(pool, number, max(round(n * study.part), 1))
+            found = spread(pool, study.estimate, (SEED, number), max(round(n * study.part), 1))
             judge_case(proof, study, found, barred=number == len(STUDIES))
         number = len(STUDIES) + len(CASES)
-        judge_kenward_roger(proof, spread(pool, number, max(OFTENER * n, LEAST_KENWARD_ROGER)))
+        judge_kenward_roger(proof, spread(pool, NULL, (SEED, number), max(OFTENER * n, LEAST_KENWARD_ROGER)))
     print(f"{time.perf_counter() - begun:.0f} s on {CORES} cores", flush=True)
     return proof.finish()
 

@@ -10,17 +10,13 @@ bar. Response without effect in the whole synthetic cohort is held by ``tests/st
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-import warnings
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
-from numpy.random import PCG64, Generator, SeedSequence
 from proof import Proof
+from replicates import CORES, open_pool, spread
 from survival_states import list_studies as list_more
 from survival_studies import list_studies, ten_events
 from survival_study import COVERAGE, Estimates, find, judge
@@ -29,33 +25,11 @@ from aih_outcomes.simulate.mechanisms.small import Sample
 
 SEED = 4
 N_REPLICATES = 5_000
-CORES = 2
-BATCH = 25  # replicates that a core does at a time
 LEAST_FIRTH = 1_000  # replicates: its bars allow no noise
 FIRTH_BIAS, FIRTH_SHARE, FIRTH_LOWEST, FIRTH_HIGHEST = 0.1, 0.5, 0.93, 0.97
 
 SAMPLES: tuple[Sample, ...] = ("crowded", "few exposed")  # of ten events: they have bars of their own
 STUDIES = [*list_studies(), *list_more()]
-REPEATED = [*(study.estimate for study in STUDIES), *(partial(ten_events, sample=sample) for sample in SAMPLES)]
-
-
-def repeat(number: int, first: int, last: int) -> Estimates:
-    """Do some of the replicates of a study; each has its own random numbers, whoever draws them."""
-    rows: dict[str, list[tuple[float, float, float]]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for replicate in range(first, last):
-            rng = Generator(PCG64(SeedSequence([SEED, number, replicate])))
-            for figure, interval in REPEATED[number](rng).items():
-                rows.setdefault(figure, []).append(interval)
-    return {figure: np.array(values, dtype=float) for figure, values in rows.items()}
-
-
-def spread(pool: ProcessPoolExecutor, number: int, n: int) -> Estimates:
-    """Do all replicates of a study on all cores."""
-    starts = range(0, n, BATCH)
-    parts = list(pool.map(repeat, [number] * len(starts), starts, [min(start + BATCH, n) for start in starts]))
-    return {figure: np.concatenate([part[figure] for part in parts]) for figure in parts[0]}
 
 
 def judge_ten_events(proof: Proof, sample: Sample, found: Estimates) -> None:
@@ -87,13 +61,13 @@ def judge_ten_events(proof: Proof, sample: Sample, found: Estimates) -> None:
 
 def main(n: int) -> int:
     """Repeat every study and record."""
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     proof, begun = Proof("recovery-survival"), time.perf_counter()
-    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+    with open_pool() as pool:
         for number, study in enumerate(STUDIES):
-            judge(proof, study, spread(pool, number, max(round(n * study.part), 1)))
+            judge(proof, study, spread(pool, study.estimate, (SEED, number), max(round(n * study.part), 1)))
         for number, sample in enumerate(SAMPLES, start=len(STUDIES)):
-            judge_ten_events(proof, sample, spread(pool, number, max(n, LEAST_FIRTH)))
+            draw = partial(ten_events, sample=sample)
+            judge_ten_events(proof, sample, spread(pool, draw, (SEED, number), max(n, LEAST_FIRTH)))
     print(f"{time.perf_counter() - begun:.0f} s on {CORES} cores", flush=True)
     return proof.finish()
 

@@ -9,6 +9,7 @@ from aih_outcomes.disclosure import apply_policy, pass_with_consent
 from aih_outcomes.figures import frames_of, open_figure
 from aih_outcomes.figures.canvas import figure_of
 from aih_outcomes.figures.case import draw_case, draw_case_values
+from aih_outcomes.figures.case_peers import QUANTILES
 
 
 @pytest.fixture
@@ -26,15 +27,17 @@ def tidy() -> pd.DataFrame:
     })  # fmt: skip
     frame.attrs = {"unit": "× ULN", "switch": "start of gene-matched therapy", "from_day": 561.0, "scale": "log",
                    "time_zero": "first dose of induction steroid", "conf_level": 0.95, "not_estimable": None,
-                   "calibrated": 2.1}  # fmt: skip
+                   "calibrated": 2.1, "calibrated_mean": 2.6, "standardised_mean": -2.8}  # fmt: skip
     return frame
 
 
 @pytest.fixture
 def peers() -> pd.DataFrame:
     frame = pd.DataFrame({
-        "label": "ALT", "term": ["10 %", "25 %", "50 %", "75 %", "90 %", "farther", "farther, same side"],
-        "estimate": [-1.2, -0.6, 0.1, 0.8, 1.4, 3 / 62, 0.0], "n": [62] * 5 + [3, 0], "denominator": 62,
+        "label": "ALT", "term": [*QUANTILES, *(f"on average, {name}" for name in QUANTILES), "farther",
+                              "farther, same side", "farther on average"],
+        "estimate": [-1.2, -0.6, 0.1, 0.8, 1.4] * 2 + [3 / 62, 0.0, 6 / 62], "n": [62] * 10 + [3, 0, 6],
+        "denominator": 62,
     })  # fmt: skip
     return frame.astype(dict.fromkeys(("n", "denominator"), "Int64"))
 
@@ -48,10 +51,25 @@ def test_values_dose_and_peers_have_axes_of_their_own(tidy, peers):
     axes = draw_case(tidy, peers)
     assert len(axes) == 3
     shown = words(figure_of(axes[0]))
-    for said in ("Start of gene-matched therapy", "ULN", "Observed", "Predicted", "mg/kg/day", "Rank 4 of 63 (no test)",
+    for said in ("Start of gene-matched therapy", "ULN", "Observed", "Predicted", "mg/kg/day", "of 63 (no test)",
+                 "Rank 4, on average 7,", "(here −2.8 SD): 6.", "jointly", "on average",
                  "Research software: not for guiding the treatment of a patient"):  # fmt: skip
         assert said in shown
     assert "AIH-0000" not in shown
+
+
+def test_a_figure_one_column_wide_tells_of_the_peers_in_words(tidy, peers):
+    axes = draw_case(tidy, peers, figure=open_figure(width="single", height_mm=100))
+    assert len(axes) == 2
+    shown = words(figure_of(axes[0]))
+    assert "Pseudo-switched peers: 62; farther" in shown
+    assert "\n" in axes[-1].get_xlabel()
+    left, right = 0.0, figure_of(axes[0]).bbox.width
+    for text in figure_of(axes[0]).findobj(Text):
+        if text.get_text() and text.get_visible():
+            box = text.get_window_extent()
+            assert left <= box.x0
+            assert box.x1 <= right
 
 
 def test_under_a_small_number_rule_small_counts_and_the_rank_are_hidden(tidy, peers):

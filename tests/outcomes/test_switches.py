@@ -54,3 +54,13 @@ def test_what_is_no_moment_is_refused(rows, words):
 def test_a_covariate_may_not_take_the_name_of_a_column():
     with pytest.raises(OutcomeError, match="name of a column of its own"):
         read(moments(("a", 1, 0)).assign(time=1), covariates=["time"])
+
+
+@pytest.mark.parametrize("name", ["set", "distance"])
+def test_a_covariate_may_not_take_the_name_of_what_a_matching_adds(name):
+    with pytest.raises(OutcomeError, match="name of a column of its own"):
+        read(moments(("a", 1, 0)).assign(**{name: 1}), covariates=[name])
+
+
+def test_a_covariate_named_twice_counts_once():
+    assert read(moments(("a", 1, 0)).assign(peak=1.0), covariates=["peak", "peak"]).covariates == ("peak",)

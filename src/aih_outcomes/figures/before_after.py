@@ -20,6 +20,7 @@ from aih_outcomes.figures.canvas import (
     style_of,
     width_of,
 )
+from aih_outcomes.figures.folding import fold, fold_upright
 from aih_outcomes.figures.placement import points_from
 from aih_outcomes.figures.risk_table import LEADING, write_key
 from aih_outcomes.figures.scales import DAYS_PER_MONTH, ULN_TICKS, log_ticks, plain
@@ -60,7 +61,7 @@ def draw_before_after(
     ax : axes of final size; default a figure of one and a half columns
     individuals : ``patient_id, strata, time, value``: thin lines; only where the plan's small-number rule is none
     log : logarithmic axis
-    y_label : words of the axis; multiples of ULN get a line at 1
+    y_label : words of the axis after the name of the quantity; multiples of ULN get a line at 1
     decision_days : length of the window up to the switch in which values led to it; ``tidy.attrs["decision_days"]``
         where it is not given
 
@@ -99,6 +100,7 @@ def draw_before_after(
         _write_left(ax, words, -down)
         down += LEADING * style_of(ax).small
     settle(ax)
+    fold_upright(ax)
     return ax
 
 
@@ -113,7 +115,10 @@ def _dress(ax: Axes, tidy: pd.DataFrame, shown: pd.DataFrame, individuals: pd.Da
     ticks = [place * step for place in range(first, last + 1)]
     ax.set_xlim(low, high)
     ax.set_xticks([tick * DAYS_PER_MONTH for tick in ticks], [f"{tick:d}".replace("-", "−") for tick in ticks])
-    ax.set(xlabel=f"Months since {since}", ylabel=y_label)
+    names = [str(name) for name in tidy["label"].unique() if str(name) != y_label] if "label" in tidy else []
+    ax.set(
+        xlabel=fold(f"Months since {since}", style_of(ax).text, width_of(ax)), ylabel=", ".join([*names[:1], y_label])
+    )
     values = shown[["estimate", "conf_low", "conf_high"]].astype(float).to_numpy().ravel()
     if individuals is not None:
         values = np.concatenate([values, individuals["value"].to_numpy(float)])
@@ -181,7 +186,7 @@ def _draw_normal(ax: Axes) -> None:
 def _write_counts(ax: Axes, tidy: pd.DataFrame, names: list[str]) -> float:
     """Write n per stretch under the axis in each kind's colour; return how far down it reaches, in points."""
     style = style_of(ax)
-    down = 7 * style.scale + style.small * 1.2 + style.text * 1.3 + 5
+    down = 7 * style.scale + style.small * 1.2 + style.text * 1.3 * (1 + ax.get_xlabel().count("\n")) + 5
     for name in names:
         rows = tidy[tidy["strata"] == name]
         write_key(ax, NAMES[name], STYLES[name], LEFT * style.small, -down, marker=True)

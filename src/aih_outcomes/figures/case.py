@@ -9,8 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from aih_outcomes.figures.canvas import dress, open_figure, remember_frame, rule_across, say_nothing, settle, style_of
-from aih_outcomes.figures.case_peers import draw_peers
+from aih_outcomes.figures.canvas import (
+    dress,
+    open_figure,
+    remember_frame,
+    rule_across,
+    say_nothing,
+    settle,
+    style_of,
+    width_of,
+)
+from aih_outcomes.figures.case_peers import draw_peers, tell_of_peers
+from aih_outcomes.figures.folding import fold, fold_upright
 from aih_outcomes.figures.placement import LineLabel, Numbers, place_labels, points_above, points_from
 from aih_outcomes.figures.scales import DAYS_PER_MONTH, ULN_TICKS, log_ticks, plain
 from aih_outcomes.figures.style import BLACK, DARK, GROUP_STYLES, GroupStyle, bundled_font, mix_with_white
@@ -23,6 +33,9 @@ DOSE = "#C9C9C9"
 IN_ULN = "× ULN"
 MONTH_STEPS = (1, 2, 3, 6, 12, 24, 60)
 MOST_TICKS = 11
+BOLD = 1.12  # bold words are about so much longer
+INNER = 0.85  # of the width of axes, for words whose place moves with the layout
+NARROWEST_INCHES = 4.7  # (120 mm) of a figure with a panel for the peers; a narrower one tells of them in words
 
 
 def draw_case(
@@ -40,7 +53,8 @@ def draw_case(
     tidy : of ``case_against_cohort``: ``term`` (before, after), ``since`` (days since the switch), ``observed``,
         ``estimate, conf_low, conf_high, inner_low, inner_high``, ``steroid``; bands are drawn from value to value, and
         open at the last one before the switch
-    peers : ``against_peers()`` of the same result: quantiles and counts, no peer's own series
+    peers : ``against_peers()`` of the same result: quantiles and counts, no peer's own series; in words only where the
+        figure is one column wide
     figure : an empty figure; default two columns wide
     stamp : printed under the time axis
     dose_label : words of the axis of the dose
@@ -52,40 +66,50 @@ def draw_case(
     has_dose = bool(tidy["steroid"].notna().any())
     has_peers = peers is not None and bool(peers.loc[peers["term"] == "50 %", "estimate"].notna().any())
     figure = figure or open_figure(width="double", height_mm=95 if has_dose else 80)
+    has_panel = has_peers and figure.get_size_inches()[0] >= NARROWEST_INCHES
     grid = figure.add_gridspec(
-        2 if has_dose else 1, 2 if has_peers else 1, height_ratios=[3.2, 1] if has_dose else [1],
-        width_ratios=[4.6, 1] if has_peers else [1],
+        2 if has_dose else 1, 2 if has_panel else 1, height_ratios=[3.2, 1] if has_dose else [1],
+        width_ratios=[4, 1.2] if has_panel else [1],
     )  # fmt: skip
     values = figure.add_subplot(grid[0, 0])
     lowest = figure.add_subplot(grid[1, 0]) if has_dose else values
     remember_frame(values, tidy)
     drawn = [values]
-    draw_case_values(values, tidy, labelled=lowest is values)
+    _draw_values(values, tidy, labelled=lowest is values)
     if has_dose:
         _draw_dose(lowest, tidy, dose_label)
         lowest.set_xlim(values.get_xlim())
         lowest.set_xticks(values.get_xticks(), _months(values.get_xticks()))
-        lowest.set_xlabel(_x_label(tidy))
+        lowest.set_xlabel(_x_label(lowest, tidy))
         figure.align_ylabels([values, lowest])
         drawn.append(lowest)
     if has_peers:
         assert peers is not None
         remember_frame(values, peers)
+    if has_panel:
+        assert peers is not None
         drawn.append(figure.add_subplot(grid[:, 1]))
         draw_peers(drawn[-1], peers, tidy, GROUP_STYLES[SWITCHED])
-    _write_stamp(lowest, stamp)
+    told = "" if has_panel or not has_peers or peers is None else tell_of_peers(peers, tidy)
+    _write_below(lowest, stamp, fold(told, style_of(lowest).small, INNER * width_of(lowest)))
     settle(values)
+    fold_upright(values)
     _name_lines(values, tidy)
     return tuple(drawn)
 
 
-def draw_case_values(ax: Axes, tidy: pd.DataFrame, *, labelled: bool = True) -> Axes:
-    """Draw the values of the case, the bands after the switch, and the switch itself.
+def draw_case_values(ax: Axes, tidy: pd.DataFrame) -> Axes:
+    """Draw the values of the case, the bands after the switch, and the switch itself."""
+    _draw_values(ax, tidy, labelled=True)
+    if len(tidy):
+        settle(ax)
+        fold_upright(ax)
+        _name_lines(ax, tidy)
+    return ax
 
-    Parameters
-    ----------
-    labelled : months are written under these axes, not under others below
-    """
+
+def _draw_values(ax: Axes, tidy: pd.DataFrame, *, labelled: bool) -> Axes:
+    """Draw values and bands; ``labelled``: months are written under these axes, not under others below."""
     dress(ax)
     if tidy.empty:
         return say_nothing(ax, "nothing to show: no values")
@@ -117,7 +141,7 @@ def _dress_axes(ax: Axes, tidy: pd.DataFrame, *, labelled: bool) -> None:
     ax.set_xticks(list(ticks * DAYS_PER_MONTH), _months(ticks * DAYS_PER_MONTH))
     ax.tick_params(labelbottom=labelled)
     if labelled:
-        ax.set_xlabel(_x_label(tidy))
+        ax.set_xlabel(_x_label(ax, tidy))
     unit = str(tidy.attrs.get("unit", ""))
     ax.set_ylabel(", ".join(part for part in (str(tidy["label"].iloc[0]), unit) if part))
     shown = tidy[["observed", "conf_low", "conf_high"]].astype(float).to_numpy().ravel()
@@ -170,7 +194,7 @@ def _mark(ax: Axes, rows: pd.DataFrame, look: GroupStyle) -> None:
 def _draw_switch(ax: Axes, tidy: pd.DataFrame) -> None:
     style = style_of(ax)
     ax.axvline(0, color=DARK, linewidth=0.8 * style.scale, linestyle=(0, (1, 1.5)), zorder=2)
-    words = str(tidy.attrs.get("switch", "switch"))
+    words = fold(str(tidy.attrs.get("switch", "switch")), style.small, INNER * width_of(ax))
     left, right = ax.get_xlim()
     centred = 0.25 < -left / (right - left) < 0.75
     ax.text(0, 3, words[:1].upper() + words[1:], transform=points_above(ax, 0.0), va="bottom", color=DARK,
@@ -216,8 +240,10 @@ def _months(days: Numbers) -> list[str]:
     return [plain(round(float(day) / DAYS_PER_MONTH, 6)).replace("-", "−") for day in days]
 
 
-def _x_label(tidy: pd.DataFrame) -> str:
-    return f"Months since the switch (day {tidy.attrs.get('from_day', 0):g} since {tidy.attrs.get('time_zero', '')})"
+def _x_label(ax: Axes, tidy: pd.DataFrame) -> str:
+    """Say what months count from, in lines that stay in the figure."""
+    words = f"Months since the switch (day {tidy.attrs.get('from_day', 0):g} since {tidy.attrs.get('time_zero', '')})"
+    return fold(words, style_of(ax).text, width_of(ax))
 
 
 def _write(ax: Axes, text: str, at: tuple[float, float], *, ha: str) -> None:
@@ -226,9 +252,14 @@ def _write(ax: Axes, text: str, at: tuple[float, float], *, ha: str) -> None:
             path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
 
 
-def _write_stamp(ax: Axes, stamp: str) -> None:
+def _write_below(ax: Axes, stamp: str, told: str) -> None:
+    """Write the stamp under the label of the time axis, and under it what is told of the peers."""
     style = style_of(ax)
-    if stamp:
-        down = 7 * style.scale + style.small * 1.2 + style.text * 1.3 + 3
-        ax.text(0, -down, stamp[:1].upper() + stamp[1:], transform=points_from(ax), va="top", color=BLACK,
-                fontproperties=bundled_font(style.small, bold=True))  # fmt: skip
+    down = 7 * style.scale + style.small * 1.2 + style.text * 1.3 * (1 + ax.get_xlabel().count("\n")) + 3
+    stamp = stamp[:1].upper() + stamp[1:]
+    stamp = fold(stamp, BOLD * style.small, INNER * width_of(ax))
+    for words, bold in ((stamp, True), (told, False)):
+        if words:
+            ax.text(0, -down, words, transform=points_from(ax), va="top", color=BLACK if bold else DARK,
+                    linespacing=1.25, fontproperties=bundled_font(style.small, bold=bold))  # fmt: skip
+            down += 1.5 * style.small * (1 + words.count("\n"))

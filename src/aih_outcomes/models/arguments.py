@@ -1,15 +1,28 @@
-"""What a caller may pass besides data: numbers, times and groups, read before anything is computed."""
+"""What a caller may pass besides data: choices, numbers, times and groups, read before anything is computed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.outcomes import Groups, Vector
+
+
+def refuse_unknown_choice(name: str, given: object, choices: Iterable[str | None]) -> None:
+    """Refuse what is not among the choices of an argument.
+
+    Raises
+    ------
+    OutcomeError
+    """
+    known = list(choices)
+    if not isinstance(given, str | None) or given not in known:
+        shown = repr(given) if isinstance(given, str) else f"a {type(given).__name__}"
+        raise OutcomeError(f"{name}={shown} is unknown", f"Known are {', '.join(map(repr, known))}", "Name one of them")
 
 
 def read_number(name: str, given: object, example: str) -> float:

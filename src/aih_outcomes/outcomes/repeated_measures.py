@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from aih_outcomes.outcomes.checks import (
     TimeUnit,
+    Vector,
     list_covariates,
     no_exclusions,
     read_ids,
     read_times,
+    refuse,
     refuse_no_unit,
     require,
 )
@@ -78,12 +80,23 @@ class RepeatedMeasures:
                 "visit": frame[visit].astype("string").to_numpy()
                 if visit
                 else pd.array([pd.NA], dtype="string").take(np.zeros(len(frame), int)),
-                "value": read_times(frame[value], label),
+                "value": _read_values(frame[value], label),
             }
         )
         for column in names:
             rows[column] = frame[column].array
         return cls(rows, label, analyte, unit, time_zero, time_unit, names, exclusions=_without_value(absent))
+
+
+def _read_values(values: pd.Series, label: str) -> Vector:
+    """Return values as floats; refuse text, dates and infinity."""
+    dates = values.dtype.kind in "mMc"
+    numbers = np.full(len(values), np.nan) if dates else pd.to_numeric(values, errors="coerce").to_numpy(float)
+    refuse(
+        ~np.isfinite(numbers), label, f"have no usable number in {str(values.name)!r}", "A value is a finite number",
+        "Say what stands for a value below detection, and leave out words by name",
+    )  # fmt: skip
+    return numbers
 
 
 def _without_value(absent: NDArray[np.bool_]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from aih_outcomes.outcomes.checks import (
 )
 
 OWN = ("patient_id", "time", "switched")
+OF_MATCHING = ("set", "distance")  # columns that a matching adds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +82,7 @@ class Switches:
         >>> found.n_switches, found.n_pseudo_switches
         (1, 2)
         """
-        names = list_covariates(covariates, OWN, label)
+        names = tuple(dict.fromkeys(list_covariates(covariates, (*OWN, *OF_MATCHING), label)))
         require(frame, [patient_id, time, switched, *names], label)
         refuse_no_unit(time_unit)
         rows = pd.DataFrame(

@@ -111,3 +111,14 @@ def test_an_unknown_therapy_or_moment_is_refused(wrong):
 
 def test_a_cohort_without_flares_has_no_moments():
     assert len(derive("A 28 alt=4").frame) == 0
+
+
+def test_a_switch_before_time_zero_stays_so_that_treated_time_is_nobodys_control():
+    found = derive(*flare("A"), *flare("B"), patients="patient diagnosis_date\nA -9",
+                   drugs="A infliximab -5 - - -\n" + STEROID.format("A") + STEROID.format("B"))  # fmt: skip
+    same(found.frame, """
+        patient time switched days_since_induction
+        A -5 True -
+        B 300 False 300
+    """)  # fmt: skip
+    assert found.exclusions.empty

@@ -136,7 +136,8 @@ def test_a_switch_without_values_on_both_sides_says_nothing_of_a_change():
     assert found.n_one_sided == 1
     assert found.tidy()["n"].tolist() == [4, 4, 4, 4]
     assert found.cells()["n"].tolist()[:2] == [5, 4]
-    assert "1 switches have no value on both sides" in found.describe()
+    assert "Switches without a value on both sides" in found.describe()
+    assert found.glance()["n_one_sided"] == 1
 
 
 def test_without_the_covariate_the_adjusted_row_says_so():
@@ -232,3 +233,26 @@ def test_other_clocks_and_scales_are_refused():
         fit_before_after(measures_of(values), switches_of(moments)).ratios()
     with pytest.raises(OutcomeError, match="RepeatedMeasures"):
         fit_before_after(values, switches_of(moments))
+
+
+def test_the_caption_holds_no_counts():
+    values, moments = small()
+    words = fit_before_after(measures_of(values), switches_of(moments), adjust=[]).describe()
+    assert "4 switches" not in words
+    assert "switch of their own" in words
+
+
+def test_names_in_adjust_are_texts_and_count_once():
+    values, moments = small(noise=0.1)
+    with pytest.raises(OutcomeError, match="1 of 1 names in adjust= are no text"):
+        fit_before_after(measures_of(values), switches_of(moments), adjust=[3])
+    twice = fit_before_after(measures_of(values), switches_of(moments), adjust=["steroid", "steroid"])
+    assert twice.adjust == ("steroid",)
+
+
+@pytest.mark.parametrize("name", ["moment", "last", "distance"])
+def test_a_covariate_may_have_any_name_that_is_not_refused(name):
+    values, moments = small(noise=0.1)
+    named = measures_of(values.assign(**{name: values["day"] % 7}), ["steroid", name])
+    plain = fit_before_after(measures_of(values), switches_of(moments), adjust=[])
+    assert fit_before_after(named, switches_of(moments), adjust=[]).primary.tidy().equals(plain.primary.tidy())

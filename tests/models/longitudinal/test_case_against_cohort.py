@@ -179,6 +179,27 @@ def test_the_rank_counts_peers_that_lie_farther(found):
     assert glance["n_ranked"] + glance["n_left_out"] == 23  # c1 switched, and has no pseudo-switch
 
 
+def test_the_mean_difference_has_a_rank_of_its_own(found):
+    glance, own = found.glance(), found.expected
+    spread = np.sqrt(own.prediction.covariance.sum())
+    assert glance["standardised_mean"] == pytest.approx((own.difference / spread).sum())
+    assert glance["rank_on_average"] == 1 + (found.peers["standardised_mean"].abs() > abs(own.standardised_mean)).sum()
+    assert found.against_peers().set_index("term").loc["farther on average", "n"] == glance["rank_on_average"] - 1
+
+
+def test_a_calm_and_lasting_fall_is_far_on_average_where_the_joint_distance_is_near():
+    frame, moments = invented(seed=5)
+    fit, switches = fit_of(frame), read_switches(moments)
+    at = float(moments["day"].iloc[0])
+    late = (frame["id"] == CASE) & (frame["day"] > at)
+    expected = case_against_cohort(fit, CASE, switches=switches, steroid="steroid").tidy().query("term == 'after'")
+    calm = frame["alt"].copy()
+    calm[late] = expected["estimate"].to_numpy() * np.exp(-1.3)
+    found = against(frame.assign(alt=calm), moments).glance()
+    assert found["distance"] < found["limit"]
+    assert found["rank_on_average"] < found["rank"]
+
+
 def test_an_effect_is_far_and_its_absence_is_not():
     glance = against(*invented(seed=5, effect=2.5)).glance()
     assert glance["rank"] == 1
@@ -319,13 +340,46 @@ def test_small_counts_of_peers_are_hidden_and_the_quantiles_stay(found):
     exact = found.against_peers().set_index("term")
     assert exact.loc["farther", "n"] == found.glance()["rank"] - 1
     assert exact.loc["farther, same side", "n"] <= exact.loc["farther", "n"]
-    few = found.against_peers().assign(n=[22] * 5 + [2, 0])
+    few = found.against_peers().assign(n=[22] * 10 + [2, 0, 6])
     shown = apply_policy(few, "lt5").set_index("term")
     assert pd.isna(shown.loc["farther", "n"])
     assert shown.loc["50 %", "n"] == 20
     assert shown.loc["50 %", "estimate"] == pytest.approx(exact.loc["50 %", "estimate"], abs=0.01)
-    nobody = apply_policy(found.against_peers().assign(n=[8] * 5 + [0, 0], denominator=8), "lt5")
-    assert nobody["estimate"].iloc[:5].isna().all()
+    nobody = apply_policy(found.against_peers().assign(n=[8] * 10 + [0, 0, 0], denominator=8), "lt5")
+    assert nobody["estimate"].iloc[:10].isna().all()
+
+
+def test_the_caption_gives_no_small_count_of_peers_away(found):
+    few = replace(found, peers=found.peers.iloc[:12].assign(calibrated=[9.0] + [-9.0] * 11))
+    assert "fewer than a quarter lie farther from their prediction jointly" in few.describe()
+    many = replace(found, peers=pd.concat([found.peers.assign(calibrated=9.0)] * 4))
+    assert "all lie farther from their prediction jointly" in many.describe()
+
+
+def test_no_message_names_the_patient_asked_for(cohort):
+    frame, moments = cohort
+    fit = fit_of(frame)
+    without, known = read_switches(moments[moments["id"] != CASE]), read_switches(moments)
+    for ask in (
+        lambda: case_against_cohort(fit, CASE, switches=without),
+        lambda: case_against_cohort(fit, "a name", switches=known),
+        lambda: case_against_cohort(fit, CASE, switches=known, from_day=1e6),
+        lambda: case_against_cohort(fit, CASE, switches=without, from_day=300.0, within={"lines": 1}),
+    ):
+        with pytest.raises(OutcomeError) as caught:
+            ask()
+        assert CASE not in str(caught.value).split()
+        assert "a name" not in str(caught.value)
+    found = case_against_cohort(fit, CASE, switches=known)
+    assert CASE not in found.describe().split()
+    assert CASE not in {str(value) for value in found.glance().values()}
+
+
+def test_a_dose_in_words_is_refused(cohort):
+    frame, moments = cohort
+    words = frame.assign(steroid=np.where(frame["steroid"] > 0.3, "much", "little"))
+    with pytest.raises(OutcomeError, match="is no number"):
+        case_against_cohort(fit_of(words), CASE, switches=read_switches(moments), steroid="steroid")
 
 
 def test_wrong_requests_are_refused(cohort):
@@ -340,6 +394,8 @@ def test_wrong_requests_are_refused(cohort):
         (lambda: case_against_cohort(fit, "c7", switches=switches), "has no switch"),
         (lambda: case_against_cohort(fit, CASE, from_day=np.nan, switches=switches), "no day"),
         (lambda: case_against_cohort(fit, CASE, from_day=at, switches=moments), "no Switches"),
+        (lambda: case_against_cohort(fit, CASE, switches=switches, horizon=0), "leaves no day after the switch"),
+        (lambda: case_against_cohort(fit, CASE, switches=switches, within=["lines"]), "within= is a list"),
         (
             lambda: case_against_cohort(fit, CASE, from_day=at, switches=switches, steroid="x"),
             "not among the covariates",

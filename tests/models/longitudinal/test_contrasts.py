@@ -101,7 +101,7 @@ def test_differences_match_emmeans_of_mmrm_on_fev(data_set, reference, assert_cl
         frame, patient_id="USUBJID", time="VISITN", value="FEV1", visit="AVISIT", covariates=["RACE", "SEX", "ARMCD"]
     )
     fit = fit_repeated_measures(measures, by="ARMCD", covariates=["RACE", "SEX"])
-    for df, name in (("satterthwaite", "mmrm_satterthwaite"), ("kenward-roger", "mmrm_kenward_roger")):
+    for df, name in (("satterthwaite", "mmrm_satterthwaite"), ("kenward-roger-mmrm", "mmrm_kenward_roger")):
         result = reference("fev_data_mmrm")[name]
         expected = result["values"]["us"]["emmeans"]["contrast_TRT_minus_PBO"]
         tidy = compare_marginal_means(estimate_marginal_means(with_inference(fit, df, "model"))).tidy()
@@ -130,7 +130,7 @@ def test_matches_emmeans_of_mmrm_on_pbcseq_visits(data_set, reference, assert_cl
         visits[visits["day"] > 0], patient_id="id", time="day", value="lb", covariates=["arm", "lb0"]
     )
     windows = {"m6": (92, 182, 273), "y1": (274, 365, 547), "y2": (548, 730, 912), "y3": (913, 1095, 1277)}
-    fit = fit_repeated_measures(measures, by="arm", covariates=["lb0"], visits=windows)
+    fit = fit_repeated_measures(measures, by="arm", covariates=["lb0"], visits=windows, df="kenward-roger-mmrm")
     result = reference("pbcseq_visits_mmrm")["mmrm_us_kenward_roger"]
     expected = result["values"]["kr"]["emmeans"]
     means = estimate_marginal_means(fit)

@@ -91,7 +91,7 @@ def test_a_visit_without_data_in_a_group_is_not_estimable_as_in_emmeans(by_visit
     ("df", "vcov", "name", "part"),
     [
         ("satterthwaite", "model", "mmrm_satterthwaite", "us"),
-        ("kenward-roger", "model", "mmrm_kenward_roger", "us"),
+        ("kenward-roger-mmrm", "model", "mmrm_kenward_roger", "us"),
         ("kenward-roger-linear", "model", "mmrm_us_kr_linear", None),
         ("between-within", "model", "mmrm_us_between_within", None),
         ("residual", "CR0", "mmrm_us_residual_df", None),

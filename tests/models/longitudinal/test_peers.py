@@ -61,6 +61,22 @@ def test_a_covariate_that_nobody_knows_is_refused(switches, within, day):
         comparable_moments(switches, "a", day, within)
 
 
+@pytest.mark.parametrize(("within", "says"), [
+    ({"alt": -1}, "below 0"), ({"alt": np.nan}, "finite number"), ({"alt": "1"}, "finite number"),
+    (["alt"], "is a list"),
+])  # fmt: skip
+def test_a_distance_that_is_none_is_refused(switches, within, says):
+    with pytest.raises(OutcomeError, match=says):
+        comparable_moments(switches, "a", 100.0, within)
+
+
+def test_a_covariate_in_words_has_no_distance():
+    frame = pd.DataFrame({"id": ["a", "b"], "day": [9.0, 9.0], "switched": [1, 0], "gene": ["x", "y"]})
+    found = Switches.from_frame(frame, patient_id="id", time="day", switched="switched", covariates=["gene"])
+    with pytest.raises(OutcomeError, match="no number in 'gene'"):
+        comparable_moments(found, "a", 9.0, {"gene": 1})
+
+
 def test_each_peer_counts_once_and_the_others_are_counted_by_reason(switches):
     ids, days = rows(
         a=[0, 10, 20, 110], b=[0, 100, 200, 280, 320, 350, 900], c=[0, 10, 20, 60], d=[0, 10, 60], e=[0, 1, 2, 3]

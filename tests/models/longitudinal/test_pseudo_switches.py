@@ -76,7 +76,8 @@ def test_beyond_the_caliper_a_switch_has_no_partner_and_is_counted():
     found = match_pseudo_switches(read([("A", 9, 1, 0.0), ("B", 9, 1, 9.0), ("c", 5, 0, 0.1)]))
     assert partners(found) == {"A": ["c"]}
     assert (found.n_sets, found.n_unmatched) == (1, 1)
-    assert "Without a partner: 1 switches" in found.describe()
+    assert "Some switches have no partner" in found.describe()
+    assert found.glance()["n_unmatched"] == 1
 
 
 def test_moments_without_a_covariate_are_left_out_and_counted():
@@ -84,7 +85,7 @@ def test_moments_without_a_covariate_are_left_out_and_counted():
         read([("A", 9, 1, 1.0), ("B", 9, 1, None), ("c", 5, 0, 1.1), ("d", 5, 0, None)]), caliper=9
     )
     assert (found.n_incomplete, found.n_switches_incomplete, found.n_unmatched) == (2, 1, 0)
-    assert "2 moments, 1 of them switches" in found.describe()
+    assert "Moments with a missing covariate are left out" in found.describe()
 
 
 def test_of_equally_distant_moments_the_earlier_counts():

@@ -83,9 +83,7 @@ def test_a_slope_without_variance_is_named_and_warns_of_nothing():
     assert fit.not_estimable or fit.singular or fit.glance()["sd_slope"] < 0.1
 
 
-@pytest.mark.parametrize(
-    ("n", "visits", "reason"), [(2, 6, "fewer than 3 patients"), (12, 2, "nobody has 3 values")]
-)
+@pytest.mark.parametrize(("n", "visits", "reason"), [(2, 6, "fewer than 3 patients"), (12, 2, "nobody has 3 values")])
 def test_too_little_to_estimate_says_why(n, visits, reason):
     fit = fit_random_effects(measures(simulated(n=n, visits=visits)))
     assert reason in fit.glance()["not_estimable"]

@@ -93,9 +93,7 @@ def test_a_structure_that_the_data_carry_is_kept():
 def test_groups_may_have_covariances_of_their_own():
     frame = invented(n=80)
     fit = fit_repeated_measures(read(frame), by="arm", covariance_by="arm", df="satterthwaite")
-    own = [
-        fit_repeated_measures(read(frame[frame["arm"] == arm]), df="satterthwaite", method="REML") for arm in (0, 1)
-    ]
+    own = [fit_repeated_measures(read(frame[frame["arm"] == arm]), df="satterthwaite", method="REML") for arm in (0, 1)]
     # With the mean of each group apart, the two halves share nothing.
     assert fit.loglik == pytest.approx(sum(one.loglik for one in own), abs=1e-6)
     np.testing.assert_allclose(fit.estimate[0], own[0].estimate[0], rtol=1e-6)

@@ -112,7 +112,7 @@ def test_matches_mmrm_with_satterthwaite_on_fev_data(structure, fit_fev, referen
 @pytest.mark.parametrize("structure", ["us", "ar1", "toep", "cs", "ar1h", "csh"])
 def test_matches_mmrm_with_kenward_roger_on_fev_data(structure, fit_fev, reference, assert_fit):
     result = reference("fev_data_mmrm")["mmrm_kenward_roger"]
-    fit = fit_fev(STRUCTURES[structure], df="kenward-roger")
+    fit = fit_fev(STRUCTURES[structure], df="kenward-roger-mmrm")
     assert_fit(fit, result["values"][structure], result["rtol"], FEV, tag=f"{structure} KR")
 
 
@@ -185,7 +185,7 @@ def test_matches_mmrm_on_visits_of_pbcseq(structure, fit_pbc, reference, assert_
     assert_fit(fit, result["values"][structure], result["rtol"], PBC, tag=structure)
 
 
-@pytest.mark.parametrize(("name", "df"), [("kr", "kenward-roger"), ("kr_linear", "kenward-roger-linear")])
+@pytest.mark.parametrize(("name", "df"), [("kr", "kenward-roger-mmrm"), ("kr_linear", "kenward-roger-linear")])
 def test_matches_kenward_roger_on_visits_of_pbcseq(name, df, fit_pbc, reference, assert_fit):
     result = reference("pbcseq_visits_mmrm")["mmrm_us_kenward_roger"]
     assert_fit(fit_pbc(df=df), result["values"][name], result["rtol"], PBC, tag=name)
@@ -243,7 +243,7 @@ def sas_may_stop_at(fit):
     return np.sqrt(size * np.einsum("hi,hk,ki->i", slopes, np.linalg.inv(-here.hessian), slopes))
 
 
-@pytest.mark.parametrize(("prefix", "df"), [("kr", "kenward-roger-sas"), ("kr1", "kenward-roger-linear")])
+@pytest.mark.parametrize(("prefix", "df"), [("kr", "kenward-roger"), ("kr1", "kenward-roger-linear")])
 @pytest.mark.parametrize("structure", SAS)
 def test_matches_sas_proc_mixed_on_fev_data(structure, prefix, df, fev, sas, reference, assert_close):
     reference("fev_data_mmrm")["mmrm_kenward_roger"]  # the data set's origin; the figures are SAS's
@@ -261,7 +261,7 @@ def test_matches_sas_proc_mixed_on_fev_data(structure, prefix, df, fev, sas, ref
 
 def test_the_converged_answer_that_sas_stops_before(fev):
     """Newton's limit, named on the page that explains the tolerance; SAS prints its third iterate."""
-    own = fit_repeated_measures(fev, by="ARMCD", course=None, df="kenward-roger-sas").tidy().iloc[1]
+    own = fit_repeated_measures(fev, by="ARMCD", course=None, df="kenward-roger").tidy().iloc[1]
     np.testing.assert_allclose(own[["estimate", "std_error", "df"]].astype(float),
                                [3.819749536754, 0.661300458917, 160.690620], rtol=1e-8)  # fmt: skip
 

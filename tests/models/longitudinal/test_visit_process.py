@@ -205,3 +205,26 @@ def test_what_cannot_be_asked_is_refused():
         compare_visit_handling(PLAIN)
     with pytest.raises(OutcomeError, match="is no time"):
         compare_visit_handling(measures, ends=float("nan"))
+
+
+def test_no_values_have_no_answer_and_no_error():
+    none = compare_visit_handling(measures_of(PLAIN.iloc[:0], ["unscheduled"]), course=None)
+    assert none.tidy()["estimate"].isna().all()
+    assert "no values" in none.glance()["not_estimable"]
+    late = compare_visit_handling(measures_of(PLAIN, ["unscheduled"]), course=None, from_day=10_000)
+    assert "no values" in late.describe()
+
+
+def test_a_flag_in_words_and_a_day_in_words_are_refused():
+    with pytest.raises(OutcomeError, match="neither 0 nor 1"):
+        compare_visit_handling(measures_of(PLAIN.assign(unscheduled="no"), ["unscheduled"]), course=None)
+    with pytest.raises(OutcomeError, match="from_day='first'"):
+        compare_visit_handling(measures_of(PLAIN, ["unscheduled"]), course=None, from_day="first")
+
+
+def test_a_visit_is_not_weighed_by_what_nobody_knew():
+    dosed = PLAIN.assign(steroid=[0.1, np.nan, 0.3] * 5)
+    for missing in ("raise", "exclude"):
+        with pytest.raises(OutcomeError, match="5 of 15 values of 'value' have no 'steroid'"):
+            compare_visit_handling(measures_of(dosed, ["unscheduled", "steroid"]), course=None, missing=missing,
+                                   depends_on=["steroid"])  # fmt: skip

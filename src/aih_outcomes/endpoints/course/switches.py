@@ -50,8 +50,9 @@ def derive_switches(
     switches : covariates known on that day: ``log_alt_peak`` (natural logarithm of the highest ALT, × ULN, of the 56
         days up to it), ``days_since_induction``, ``steroid`` (prednisolone mg/kg/day of the day before: what the
         decision found, not what it changed; by the last weight of the year before), ``lines`` (lines of treatment begun
-        before), ``age`` (years); missing where not known. ``exclusions`` counts moments from transplant on and before
-        time zero
+        before), ``age`` (years); missing where not known. ``exclusions`` counts moments from transplant on, and
+        comparable ones before time zero. A switch before time zero stays, for that patient lends no time without the
+        therapy, but nothing was known then, and it is matched with none
 
     Raises
     ------
@@ -73,7 +74,7 @@ def derive_switches(
     switched = np.arange(len(who)) < len(began)
     left_out = {
         "Moment from transplant or death on": when > timelines.failed_day[who],
-        "Moment before time zero": when < 0,
+        "Moment before time zero": (when < 0) & ~switched,
     }
     kept = ~np.any(list(left_out.values()), axis=0)
     order = np.flatnonzero(kept)[np.argsort(on_line(who[kept], when[kept]), kind="stable")]
@@ -134,7 +135,7 @@ def _describe_moments(response: Response, patient: Days, day: Days) -> pd.DataFr
             "patient_id": ids,
             "time": day,
             "log_alt_peak": np.log(_highest(response, patient, day)),
-            "days_since_induction": day - find_induction(timelines)[patient],
+            "days_since_induction": np.where(day < 0, np.nan, day - find_induction(timelines)[patient]),
             "steroid": np.where(dose == 0, 0.0, dose / find_weight_before(timelines, patient, day, within=YEAR_OLD)),
             "lines": _count_lines(lines.patient, lines.start, lines.line, patient, day),
             "age": age_at(timelines.cohort, ids, date).to_numpy(float),

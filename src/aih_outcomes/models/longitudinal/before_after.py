@@ -146,7 +146,7 @@ class BeforeAfter:
         }  # fmt: skip
 
     def describe(self) -> str:
-        """Sentences for a caption."""
+        """Sentences for a caption; no counts, which ``tidy`` and ``glance`` hold."""
         m, row = self.measures, self.primary
         parts = [
             f"{m.label}{f' ({m.unit})' if m.unit else ''} up to {self.before_days:g} days before and "
@@ -154,12 +154,11 @@ class BeforeAfter:
             f"{self.decision_days:g}, 0] days left out except in the naive row; change within each series by a linear "
             f"mixed model{' of logarithms' if self.scale == 'log' else ''}.",
             self.matching.describe(),
-            f"{self.n_one_sided} switches have no value on both sides and say nothing of a change."
-            if self.n_one_sided
-            else "",
-            f"Difference in differences: {row.n} switches against {row.n_reference} pseudo-switches, {row.n_values} "
-            f"values, with a course by stretches of {STRETCH_DAYS:g} days that both share; it assumes that without the "
-            "switch the course would have changed as it did in the matched patients.",
+            "Switches without a value on both sides say nothing of a change." if self.n_one_sided else "",
+            "Difference in differences: switches against their pseudo-switches, with a course by stretches of "
+            f"{STRETCH_DAYS:g} days that both share; it assumes that without the switch the course would have changed "
+            "as it did in the matched patients, who were treated as was thought best then, and whose series end with a "
+            "switch of their own.",
             "" if row.fit is None or row.fit.inference is None else f"{row.fit.inference.convention}.",
             f"With {in_a_list(self.adjust)} modelled it asks what changed beside the change of "
             f"{in_a_list(self.adjust)}, which the switch itself may cause."
@@ -245,8 +244,7 @@ def fit_before_after(
     refuse_no_level(conf_level)
     reach = {name: _read_days(name, given) for name, given in (
         ("decision_days", decision_days), ("before_days", before_days), ("after_days", after_days))}  # fmt: skip
-    named = list_names("adjust", adjust, "adjust=['steroid']")
-    _refuse_own_names(named)
+    named = _read_adjust(adjust)
     matching = switches if isinstance(switches, Matching) else match_pseudo_switches(switches)
     found = matching.switches
     span = {"before_days": reach["before_days"], "after_days": reach["after_days"]}
@@ -284,10 +282,18 @@ def _read_days(name: str, given: object) -> float:
     return days
 
 
-def _refuse_own_names(adjust: Sequence[str]) -> None:
+def _read_adjust(given: Sequence[str]) -> tuple[str, ...]:
+    adjust = tuple(dict.fromkeys(list_names("adjust", given, "adjust=['steroid']")))
+    strange = sum(not isinstance(name, str) for name in adjust)
+    if strange:
+        raise OutcomeError(
+            f"{strange} of {len(adjust)} names in adjust= are no text", "Covariates are named by text",
+            "Write adjust=['steroid']",
+        )  # fmt: skip
     own = [name for name in adjust if name in TAKEN]
     if own:
         raise OutcomeError(
             f"{len(own)} covariate(s) have the name of a column of the comparison's own: {', '.join(own)}",
             f"Its own columns are {', '.join(TAKEN)}", "Rename the covariate in your frame",
         )  # fmt: skip
+    return adjust

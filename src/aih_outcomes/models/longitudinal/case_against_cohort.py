@@ -68,7 +68,10 @@ def case_against_cohort(
     peer is treated in the same way: left out of the fit, at the first comparable moment with 3 values before and one
     after it, over the same days and as many values. The rank among them holds against a model that is wrong in the same
     way for all; it is a description, no test. Two are always given: of the joint distance, which any departure makes
-    great, and of the mean difference in its own standard deviations, which a lasting change of level makes great.
+    great, and of the mean difference in its own standard deviations, which a lasting change of level makes great. In
+    150 simulated cohorts (22 ranked on average; a drug of −0.8 log units, SD 0.3) the case was among the farthest tenth
+    in 49 % by the first and in 70 % by the second; without an effect, in 150 others, in 9 and 6 %. Where values after
+    the switch varied half as much as the model holds (100 cohorts), in 20 and 61 %.
 
     Examples
     --------

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.models.longitudinal.fixed_effects import Codes
-from aih_outcomes.models.longitudinal.gaussian.prediction import limit_of_distance
+from aih_outcomes.models.longitudinal.gaussian.prediction import calibrate_distance, limit_of_distance
 from aih_outcomes.models.longitudinal.left_out import Expected
 from aih_outcomes.models.longitudinal.mixed_model import MixedModel
 from aih_outcomes.models.longitudinal.random_effects import RandomEffects
@@ -40,8 +40,7 @@ class CaseAgainstCohort:
     patient_id, from_day : the case, and the day of the switch: values of that day count as before it
     rows : (n,) places of the case's values in ``fit.frame``; ``n_before`` k
     expected : what the others' model expects of the case, or None
-    peers : ``n_values, distance, calibrated, mean_difference, standardised_mean``, one row per pseudo-switched peer, none
-        named
+    peers : ``n_values, distance, calibrated, mean_difference, standardised_mean``, one row per pseudo-switched peer
     left_out : ``reason, n`` patients with a pseudo-switch that could not be used
     steroid : covariate that holds the dose
     no_attribution : why a difference may not be put down to the switch, beyond all that is always unknown; or None
@@ -123,6 +122,9 @@ class CaseAgainstCohort:
             "time_zero": self.fit.measures.time_zero, "scale": self.fit.scale, "conf_level": self.fit.conf_level,
             "not_estimable": self.not_estimable, "no_attribution": self.no_attribution,
             "calibrated": None if self.expected is None else self.expected.calibrated,
+            "standardised_mean": None if self.expected is None else self.expected.standardised_mean,
+            "calibrated_mean": None if self.expected is None else calibrate_distance(abs(
+                self.expected.standardised_mean), 1),
         }  # fmt: skip
         return tidy
 
@@ -134,18 +136,20 @@ class CaseAgainstCohort:
         frame : ``label, term, estimate, n, denominator``. Terms ``10 %`` … ``90 %``: the calibrated distance, a normal
             deviate (1.64 is passed by one series in 20 where the model holds). Terms ``farther`` and ``farther, same
             side``: share and number of peers that lie farther from their prediction than the case, and those of them
-            whose values lie on the same side of it; ``farther on average``: those whose mean difference, in its own
-            standard deviations, is farther from 0
+            whose values lie on the same side of it. The same of the mean difference in its own standard deviations,
+            whatever its sign: ``on average, 10 %`` … ``90 %`` and ``farther on average``
         """
         own = np.nan if self.expected is None else self.expected.mean_difference
         farther = self.peers["calibrated"] > (np.inf if self.expected is None else self.expected.calibrated)
         same = farther & (np.sign(self.peers["mean_difference"]) == np.sign(own))
-        values, n = self.peers["calibrated"].to_numpy(float), len(self.peers)
-        nothing = np.full(len(QUANTILES), np.nan)
-        rows = [
-            (f"{share:.0%}".replace("%", " %"), value, n)
-            for share, value in zip(QUANTILES, np.quantile(values, QUANTILES) if n else nothing, strict=True)
-        ]
+        n, rows = len(self.peers), []
+        for share in QUANTILES:
+            jointly, mean = (
+                float(np.quantile(values.to_numpy(float), share)) if n else float("nan")
+                for values in (self.peers["calibrated"], self.peers["standardised_mean"].abs())
+            )
+            name = f"{share:.0%}".replace("%", " %")
+            rows += [(name, jointly, n), (f"on average, {name}", calibrate_distance(mean, 1), n)]
         counted = [(FARTHER, int(farther.sum())), (SAME_SIDE, int(same.sum())), (ON_AVERAGE, self.n_farther_on_average)]
         rows += [(name, count / n if n else float("nan"), count) for name, count in counted]
         frame = pd.DataFrame(rows, columns=["term", "estimate", "n"])
@@ -213,16 +217,16 @@ class CaseAgainstCohort:
         facts, level = self.glance(), f"{self.fit.conf_level:.0%}".replace("%", " %")
         mean = facts["mean_difference"]
         if self.fit.scale == "log":
-            average = f"Observed over predicted, on average (geometric): {np.exp(mean):.2g}."
+            average = f"Observed over predicted, on average (geometric): {np.exp(mean):.2g}"
         else:
-            average = f"Observed less predicted, on average: {mean:.2g} {self.fit.measures.unit}".rstrip() + "."
+            average = f"Observed less predicted, on average: {mean:.2g} {self.fit.measures.unit}".rstrip()
         words = [
             "Dotted: each earlier value as expected from the patient's other earlier ones. Bands: one value each, with "
             "random effects, residual and the error of all parameters; t with Satterthwaite's degrees of freedom "
             f"({one.prediction.df.min():.0f} or more).",
             f"Joint distance of the series from its prediction {facts['distance']:.1f} (Mahalanobis); where the model "
-            f"holds, {level} of such series lie within {facts['limit']:.1f} (χ²). {average} That is "
-            f"{abs(facts['standardised_mean']):.1f} of its standard deviations.",
+            f"holds, {level} of such series lie within {facts['limit']:.1f} (χ²). {average}, "
+            f"{abs(facts['standardised_mean']):.1f} standard deviations of such an average from no difference.",
         ]
         if one.calibrated < QUIET:
             words.append(

@@ -14,11 +14,10 @@ from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import (
     GROUP,
     as_category,
-    check_known_at_entry,
     declared_column,
     join_groups,
-    memberships,
 )
+from aih_outcomes.models.longitudinal.kept_values import refuse_no_measures, since_landmark
 from aih_outcomes.models.result import DAYS_PER_YEAR
 from aih_outcomes.models.terms.design import Design, build_design, code_rows, restrict_design
 from aih_outcomes.models.terms.formula import list_terms, read_terms
@@ -32,6 +31,7 @@ Codes = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
 INTERCEPT, TIME, YEARS, VISIT = "intercept", "time", "years", "visit"
+WELL_APART = 1e-8  # smallest eigenvalue of columns' cosines: each leaves 1e-4 of its length at least
 LARGEST = 1e100  # of what can be squared and summed
 ALIASED = 1e-7  # share of a column's length left after the columns before it, below which it is none of its own
 
@@ -98,9 +98,10 @@ def build_fixed_effects(
     OutcomeError : unknown terms, missing covariates, a value without a logarithm, different clocks
     """
     refuse_no_measures(measures)
+    _refuse_own_names(measures, by, covariates)
     at_hand = measures if from_day is None else since_landmark(measures, by, from_day)
     fixed = GROUP if from_day is not None and isinstance(by, Groups) else by
-    frame = sort_rows(add_clocks(join_groups(at_hand, fixed), at_hand))
+    frame, patient = sort_rows(add_clocks(join_groups(at_hand, fixed), at_hand))
     refuse_no_columns(at_hand, needed)
     variables = _terms(by, course, covariates)
     asked = [variables, *([] if random is None else [list_terms(random)])]
@@ -113,25 +114,25 @@ def build_fixed_effects(
     n_missing = int(np.sum(~used))
     if n_missing:
         _answer_for_missing(n_missing, len(used), missing)
-        frame = frame.loc[used].reset_index(drop=True)
+        frame, patient = frame.loc[used].reset_index(drop=True), patient[used]
         designs = [restrict_design(design, frame) for design in designs]
     name = by.name if isinstance(by, Groups) else (by or "")
     column = None if by is None else fixed if isinstance(fixed, str) else GROUP
-    return _assemble(at_hand, frame, designs, scale, column, name, n_missing)
+    return _assemble(at_hand, frame, patient, designs, scale, column, name, n_missing)
 
 
 def rebuild_fixed_effects(model: FixedEffects, measures: RepeatedMeasures, scale: Scale) -> FixedEffects:
     """Build the same terms on other rows of the same kind: levels, knots and clock as they were."""
-    frame = sort_rows(add_clocks(join_groups(measures, model.by), measures))
+    frame, patient = sort_rows(add_clocks(join_groups(measures, model.by), measures))
     if VISIT in model.frame and isinstance(model.frame[VISIT].dtype, pd.CategoricalDtype):
         frame[VISIT] = pd.Categorical(frame[VISIT].astype(object), categories=model.frame[VISIT].cat.categories)
     known = [model.design, *([] if model.random is None else [model.random])]
     designs = [replace(design, X=code_rows(design, frame)) for design in known]
     used: Flags = np.logical_and.reduce([np.isfinite(design.X).all(axis=1) for design in designs])
     if not used.all():
-        frame = frame.loc[used].reset_index(drop=True)
+        frame, patient = frame.loc[used].reset_index(drop=True), patient[used]
         designs = [replace(design, X=design.X[used]) for design in designs]
-    return _assemble(measures, frame, designs, scale, model.by, model.by_name, int(np.sum(~used)))
+    return _assemble(measures, frame, patient, designs, scale, model.by, model.by_name, int(np.sum(~used)))
 
 
 def with_intercept(X: Matrix) -> Matrix:
@@ -141,60 +142,25 @@ def with_intercept(X: Matrix) -> Matrix:
 
 def add_clocks(frame: pd.DataFrame, measures: RepeatedMeasures) -> pd.DataFrame:
     """Add ``years`` since time zero, and order the visits by their time."""
-    changed: dict[str, Vector | pd.Categorical] = {}
+    frame = frame.copy(deep=False)
     if YEARS not in frame:
-        changed[YEARS] = frame[TIME].to_numpy(float) * (DAYS_PER_UNIT[measures.time_unit] / DAYS_PER_YEAR)
+        frame[YEARS] = frame[TIME].to_numpy(float) * (DAYS_PER_UNIT[measures.time_unit] / DAYS_PER_YEAR)
     if not isinstance(frame[VISIT].dtype, pd.CategoricalDtype) and frame[VISIT].notna().any():
         middle = frame.groupby(VISIT, sort=True)[TIME].median().sort_values(kind="stable")
-        changed[VISIT] = pd.Categorical(frame[VISIT].astype(object), categories=middle.index.astype(object))
-    return frame.assign(**changed) if changed else frame
+        frame[VISIT] = pd.Categorical(frame[VISIT].astype(object), categories=middle.index.astype(object))
+    return frame
 
 
-def sort_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Put each patient's rows together, in the order of time; patients stay in theirs."""
+def sort_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, Codes]:
+    """Put each patient's rows together, in the order of time; patients stay in theirs. With their (n,) codes."""
     patient, time = pd.factorize(frame["patient_id"])[0], frame[TIME].to_numpy(float)
     step = np.diff(patient)
-    if bool(np.all((step > 0) | ((step == 0) & (np.diff(time) >= 0)))):
-        return frame.reset_index(drop=True)
-    return frame.iloc[np.lexsort((time, patient))].reset_index(drop=True)
-
-
-def since_landmark(measures: RepeatedMeasures, by: Groups | str | None, day: int) -> RepeatedMeasures:
-    """Keep values from the landmark on, of patients whose group was known by then; restart the clock.
-
-    Parameters
-    ----------
-    day : whole days since time zero, whatever the unit of the outcome
-
-    Raises
-    ------
-    ImmortalTimeError, OutcomeError : as ``check_known_at_entry``; ``day`` is no whole number, or lies before the end of
-        the window that the groups use
-    """
-    refuse_no_measures(measures)
-    _refuse_no_day(day)
-    since = day / DAYS_PER_UNIT[measures.time_unit]
-    frame, design = measures.frame[measures.frame[TIME] >= since], f"landmark at day {day}"
-    covariates = measures.covariates
-    if isinstance(by, Groups):
-        known = memberships(by)
-        known = known[known["known_at"] <= day]
-        later = frame.assign(time=np.maximum(frame[TIME], day))
-        check_known_at_entry(replace(measures, frame=later[later["patient_id"].isin(known["patient_id"])]),
-                             replace(by, frame=known, landmark=None))  # fmt: skip
-        if by.landmark is not None and by.landmark > day:
-            raise OutcomeError(
-                f"The groups {by.name!r} use a window to day {by.landmark}, the landmark is day {day}",
-                "A landmark lies at or after the end of the window it uses", f"Give from_day={by.landmark} or later",
-            )  # fmt: skip
-        label = known.groupby("patient_id")["label"].last()
-        frame = frame[frame["patient_id"].isin(label.index)]
-        group = pd.Categorical(label.reindex(frame["patient_id"]).astype(object), categories=list(by.levels))
-        frame, design, covariates = frame.assign(**{GROUP: group}), f"{design}: {by.name}", (*covariates, GROUP)
-    frame = frame.assign(time=frame[TIME] - since).reset_index(drop=True)
-    return replace(
-        measures, frame=frame, design=design, covariates=covariates, time_zero=f"day {day} after {measures.time_zero}"
-    )
+    if not np.all((step > 0) | ((step == 0) & (np.diff(time) >= 0))):
+        order = np.lexsort((time, patient))
+        frame, patient = frame.iloc[order], patient[order]
+    frame = frame.copy(deep=False)
+    frame.index = pd.RangeIndex(len(frame))
+    return frame, patient
 
 
 def refuse_no_columns(measures: RepeatedMeasures, names: Sequence[str]) -> None:
@@ -212,6 +178,8 @@ def refuse_no_columns(measures: RepeatedMeasures, names: Sequence[str]) -> None:
 def find_aliased(X: Matrix) -> Flags:
     """(p,) False for each column that those before it make up already, as R's ``lm`` leaves them out."""
     kept = np.ones(X.shape[1], bool)
+    if len(X) and _well_apart(X):
+        return kept
     while True:
         places = np.flatnonzero(kept)
         size = np.linalg.norm(X[:, places], axis=0)
@@ -224,14 +192,22 @@ def find_aliased(X: Matrix) -> Flags:
         kept[places[doubtful[0]]] = False
 
 
-def _assemble(measures: RepeatedMeasures, frame: pd.DataFrame, designs: Sequence[Design], scale: Scale,
-              by: str | None, by_name: str, n_missing: int) -> FixedEffects:  # fmt: skip
+def _well_apart(X: Matrix) -> bool:
+    """Are columns so far apart that their sums of products, with half the digits of a decomposition, show it."""
+    length = np.sqrt(np.einsum("ij,ij->j", X, X))
+    if not length.all():
+        return False
+    return bool(np.linalg.eigvalsh(X.T @ X / np.outer(length, length))[0] > WELL_APART)
+
+
+def _assemble(measures: RepeatedMeasures, frame: pd.DataFrame, patient: Codes, designs: Sequence[Design],
+              scale: Scale, by: str | None, by_name: str, n_missing: int) -> FixedEffects:  # fmt: skip
     design, *random = designs
     own = frame[[column for column in measures.frame.columns if column in frame]]
     used = replace(measures, frame=own)
     X = with_intercept(design.X)
     return FixedEffects(
-        used, frame, pd.factorize(frame["patient_id"])[0].astype(np.intp),
+        used, frame, np.cumsum(np.diff(patient, prepend=patient[:1]) > 0, dtype=np.intp),
         _response(frame["value"].to_numpy(float), measures, scale), design, X, (INTERCEPT, *design.names),
         find_aliased(X) if len(X) else np.zeros(X.shape[1], bool), by, by_name, n_missing,
         random[0] if random else None,
@@ -246,32 +222,23 @@ def _terms(by: Groups | str | None, course: str | None, covariates: Sequence[str
     return [GROUP if course is None else f"{GROUP} * ({course})", *beside]
 
 
+def _refuse_own_names(measures: RepeatedMeasures, by: object, covariates: Sequence[str] | str) -> None:
+    """Refuse columns that the model's own would silently replace: the years since time zero, the groups compared."""
+    if YEARS in measures.covariates:
+        raise OutcomeError(
+            f"{measures.label!r} has a covariate {YEARS!r}", "A mixed model calls its time in years so",
+            "Rename the covariate in your frame, such as age_years",
+        )  # fmt: skip
+    if by is not None and by != GROUP and GROUP in measures.covariates and GROUP in list_terms(covariates):
+        raise OutcomeError(
+            f"{GROUP!r} is a term beside by=, and a column of {measures.label!r}", "by= gives its groups that name",
+            f"Pass by={GROUP!r}, and the other groups as a covariate; or both as covariates",
+        )  # fmt: skip
+
+
 def _refuse_undeclared(measures: RepeatedMeasures, variables: Sequence[str]) -> None:
     own = [GROUP, TIME, YEARS, VISIT]
     read_terms(variables, [*measures.covariates, *(name for name in own if name not in measures.covariates)])
-
-
-def refuse_no_measures(measures: object) -> None:
-    """Refuse whatever is no values followed over time.
-
-    Raises
-    ------
-    OutcomeError
-    """
-    if not isinstance(measures, RepeatedMeasures):
-        raise OutcomeError(
-            f"{type(measures).__name__} is no RepeatedMeasures", "A mixed model takes values followed over time",
-            "Derive them, or use RepeatedMeasures.from_frame(frame, patient_id=..., time=..., value=...)",
-        )  # fmt: skip
-
-
-def _refuse_no_day(day: object) -> None:
-    if isinstance(day, bool) or not isinstance(day, int | np.integer):
-        shown = f"{day:g}" if isinstance(day, float) else f"a {type(day).__name__}"
-        raise OutcomeError(
-            f"from_day={shown} is no landmark", "A landmark is a whole number of days since time zero",
-            "Write from_day=182",
-        )  # fmt: skip
 
 
 def _answer_for_missing(count: int, n: int, missing: Missing) -> None:

@@ -22,7 +22,8 @@ from aih_outcomes.models.longitudinal.fixed_effects import (
     build_fixed_effects,
 )
 from aih_outcomes.models.longitudinal.mixed_model import MixedModel
-from aih_outcomes.models.longitudinal.random_effects import read_row_weights, too_few
+from aih_outcomes.models.longitudinal.random_effects import read_row_weights
+from aih_outcomes.models.longitudinal.too_little import too_few
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.designs.design import caution
 from aih_outcomes.outcomes import Groups, RepeatedMeasures, Vector

@@ -16,7 +16,7 @@ from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.longitudinal.fixed_effects import YEARS, FixedEffects, Missing, build_fixed_effects
 from aih_outcomes.models.longitudinal.gee import refuse_no_binary
 from aih_outcomes.models.longitudinal.logistic_quadrature import Binary, Optimum, maximise_logistic
-from aih_outcomes.models.longitudinal.random_effects import too_few
+from aih_outcomes.models.longitudinal.too_little import too_few
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.designs.design import caution
 from aih_outcomes.outcomes import Groups, RepeatedMeasures, Vector

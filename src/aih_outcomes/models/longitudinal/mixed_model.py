@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm, t
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.longitudinal.captions import capital, tell_groups, tell_left_out, tell_prognostic
+from aih_outcomes.models.longitudinal.covariance_choice import CovarianceChoice, Method, Search
 from aih_outcomes.models.longitudinal.fixed_effects import (
     FixedEffects,
     Scale,
@@ -35,45 +37,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Matrix = NDArray[np.float64]
-Method = Literal["REML", "ML"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Search:
-    """What became of the search for a covariance.
-
-    Attributes
-    ----------
-    fitted : the optimum, or None
-    covariance : its structure in words; ``tried`` : structures left before it, each with the reason
-    singular : which component is 0 and what that means, or None
-    reason : why nothing could be estimated, or None
-    """
-
-    fitted: Fitted | None
-    covariance: str
-    tried: tuple[str, ...] = ()
-    singular: str | None = None
-    reason: str | None = None
-
-
-class CovarianceChoice(Protocol):
-    """How values of one patient hang together: what is fitted, and what there is to say about it."""
-
-    def search(self, fixed: FixedEffects, method: Method, start: Fitted | None) -> Search:
-        """Fit it on these rows, from another fit's covariance if one is given."""
-
-    def components(self, fitted: Fitted) -> pd.DataFrame:
-        """One row per component: ``component, estimate`` and in which unit it stands."""
-
-    def random_effects(self, fitted: Fitted) -> pd.DataFrame:
-        """One row per patient: deviations from the mean course."""
-
-    def count(self, fitted: Fitted, method: Method) -> tuple[int, int]:
-        """Parameters that AIC counts, and the number whose logarithm BIC takes."""
-
-    def describe(self) -> str:
-        """Words for a caption."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,12 +191,13 @@ class MixedModel:
             f"Linear mixed model ({self.method}) of {'log of ' if self.scale == 'log' else ''}{m.label}, "
             f"{self.chosen.describe()}; time since {m.time_zero}; {_n_patients(self)} patients, {len(self.frame)} "
             "values.",
-            f"Covariance fitted: {self.covariance}." if self.fitted is not None else "",
+            f"Covariance fitted: {self.covariance}." if self.fitted is not None and self.tried else "",
             f"Left before it: {'; '.join(self.tried)}." if self.tried else "",
-            "" if self.inference is None else f"{self.inference.convention}.",
-            f"Groups: {self.by_name}." if self.by_name else "",
-            f"{m.design[:1].upper()}{m.design[1:]}." if m.design else "",
-            caution(m.design),
+            "" if self.inference is None else f"{capital(self.inference.convention)}.",
+            tell_left_out(m, self.fixed.n_missing),
+            tell_groups(self.fixed),
+            f"{capital(m.design)}." if m.design else "",
+            caution(m.design) or tell_prognostic(self.fixed),
             f"Boundary: {self.singular}." if self.singular else "",
             f"Not estimable for lack of data: {', '.join(lost)}." if len(lost) and not self.not_estimable else "",
             f"Not estimable: {self.not_estimable}." if self.not_estimable else "",

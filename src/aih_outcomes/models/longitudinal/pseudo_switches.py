@@ -82,18 +82,14 @@ class Matching:
         }  # fmt: skip
 
     def describe(self) -> str:
-        """Sentences for a caption."""
+        """Sentences for a caption; no counts, which ``glance`` holds."""
         facts = self.glance()
         parts = [
             f"Matching of {self.switches.label} on {', '.join(self.covariates)}, as known on that day: nearest "
             f"neighbours (root mean square of standardised differences, at most {self.caliper:g}), up to {self.ratio} "
             "pseudo-switches per switch, each patient lending one series.",
-            f"{facts['n_matched']} of {facts['n_switches']} switches have {facts['n_pseudo_matched']} pseudo-switches.",
-            f"Without a partner: {facts['n_unmatched']} switches." if facts["n_unmatched"] else "",
-            f"Left out for a missing covariate: {self.n_incomplete} moments, {self.n_switches_incomplete} of them "
-            "switches."
-            if self.n_incomplete
-            else "",
+            "Some switches have no partner, and are left out." if facts["n_unmatched"] else "",
+            "Moments with a missing covariate are left out." if self.n_incomplete else "",
             f"Largest standardised difference after matching: {facts['largest_difference']:.2f}."
             if np.isfinite(facts["largest_difference"])
             else "",
@@ -284,7 +280,7 @@ def _read_covariates(switches: Switches, covariates: Sequence[str] | None) -> tu
             f"Declared are: {', '.join(switches.covariates) or 'none'}",
             "Declare what was known on that day: Switches.from_frame(..., covariates=['log_alt_peak'])",
         )
-    return tuple(given)
+    return tuple(dict.fromkeys(given))
 
 
 def _numbers(switches: Switches, name: str) -> Vector:

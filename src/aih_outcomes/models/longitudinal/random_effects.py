@@ -11,6 +11,7 @@ import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.arguments import refuse_unknown_choice
+from aih_outcomes.models.longitudinal.covariance_choice import Method, Search
 from aih_outcomes.models.longitudinal.fixed_effects import (
     TIME,
     YEARS,
@@ -28,15 +29,12 @@ from aih_outcomes.models.longitudinal.gaussian.inference import Covariance, Degr
 from aih_outcomes.models.longitudinal.gaussian.likelihood import Fitted, Rows
 from aih_outcomes.models.longitudinal.gaussian.singular import describe_singular
 from aih_outcomes.models.longitudinal.gaussian.structure import Serial, Structure
-from aih_outcomes.models.longitudinal.mixed_model import Method, MixedModel, Search, fit_model
+from aih_outcomes.models.longitudinal.mixed_model import MixedModel, fit_model
+from aih_outcomes.models.longitudinal.too_little import NOTHING_LEFT, leaves_nothing, why_hopeless
 from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.outcomes import Groups, RepeatedMeasures, Vector
 
 RandomCovariance = Literal["unstructured", "diagonal"]
-
-LEAST_PATIENTS = 3  # in a group
-NOTHING_LEFT = "the fixed and random effects explain every value exactly: the residual variance is 0"
-ROUNDING = 1e-10  # of a value, left by effects that explain it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +61,7 @@ class RandomEffects:
     def search(self, fixed: FixedEffects, method: Method, start: Fitted | None) -> Search:
         """Fit by Newton's method."""
         rows, strata = self._rows(fixed)
-        reason = _why_hopeless(fixed, rows, self.serial)
+        reason = why_hopeless(fixed, rows, self.serial)
         if reason:
             return Search(None, self.describe(), reason=reason)
         structure = Structure(rows.Z.shape[1], self.random_covariance == "diagonal", self.nested_in is not None,
@@ -72,7 +70,8 @@ class RandomEffects:
         begin = start.evaluation.theta if start is not None and same else None
         fitted = fit_effects(rows, structure, reml=method == "REML", start=begin)
         if fitted.trouble:
-            reason = NOTHING_LEFT if rows.Z.shape[1] and _leaves_nothing(rows) else fitted.trouble
+            known = np.isfinite(fitted.evaluation.loglik)
+            reason = NOTHING_LEFT if known and leaves_nothing(rows) else fitted.trouble
             return Search(None, self.describe(), reason=reason)
         return Search(fitted, self.describe(), singular=describe_singular(fitted))
 
@@ -283,41 +282,6 @@ def level_of_patients(fixed: FixedEffects, column: str) -> Codes:
             "Give each patient the first, or leave the column out",
         )
     return codes
-
-
-def _why_hopeless(fixed: FixedEffects, rows: Rows, serial: Serial) -> str | None:
-    small = too_few(fixed)
-    if small:
-        return small
-    values, q = np.bincount(rows.patient), rows.Z.shape[1]
-    if len(rows.response) <= rows.X.shape[1]:
-        return "no more values than terms"
-    if q and values.max() <= q:
-        return f"nobody has {q + 1} values, so {q} effect(s) per patient and residual cannot be told apart"
-    if q == 0 and serial == "independent":
-        return None
-    return "nobody has two values" if values.max() < 2 else None
-
-
-def _leaves_nothing(rows: Rows) -> bool:
-    """Do effects of each patient's own, beside the fixed ones, explain every value."""
-    XY = np.concatenate([rows.X, rows.response[:, None]], axis=1)
-    first, size = np.flatnonzero(np.r_[True, np.diff(rows.patient) > 0]), np.bincount(rows.patient)
-    for t in np.unique(size):
-        own = first[size == t][:, None] + np.arange(t)
-        XY[own] -= rows.Z[own] @ (np.linalg.pinv(rows.Z[own]) @ XY[own])
-    left = XY[:, -1] - XY[:, :-1] @ np.linalg.lstsq(XY[:, :-1], XY[:, -1], rcond=None)[0]
-    return float(np.abs(left).max()) <= ROUNDING * float(np.abs(rows.response).max())
-
-
-def too_few(fixed: FixedEffects) -> str | None:
-    """Say which groups have too few patients to estimate anything."""
-    if len(fixed.frame) == 0:
-        return "no values"
-    patients = fixed.frame[["patient_id", "group"]].drop_duplicates()["group"].value_counts(sort=False)
-    small = [str(level) for level, count in patients.items() if count < LEAST_PATIENTS]
-    named = ", ".join("all" if name == "all" else name for name in small)
-    return f"fewer than {LEAST_PATIENTS} patients in {named}" if small else None
 
 
 def _check_choices(chosen: RandomEffects, df: str, vcov: str, method: str, scale: str, missing: str) -> None:

@@ -184,10 +184,10 @@ def _rows(fit: MixedModel, outer: pd.DataFrame, inner: pd.DataFrame, clock: str 
     rows = pd.concat([outer.iloc[repeat].reset_index(drop=True), inner.iloc[tile].reset_index(drop=True)], axis=1)
     for name in fit.design.columns:
         if name not in rows and name not in (TIME, YEARS):
-            rows[name] = float(fit.frame[name].to_numpy(float).mean())
+            rows[name] = _mean(fit.frame[name])
     per_year = DAYS_PER_YEAR / DAYS_PER_UNIT[fit.measures.time_unit]
     if clock is not None and clock not in rows:
-        rows[clock] = float(fit.frame[clock].to_numpy(float).mean())
+        rows[clock] = _mean(fit.frame[clock])
     if YEARS in rows and TIME not in rows:
         rows[TIME] = rows[YEARS] * per_year
     if TIME not in rows:
@@ -195,6 +195,11 @@ def _rows(fit: MixedModel, outer: pd.DataFrame, inner: pd.DataFrame, clock: str 
     if VISIT not in rows:
         rows[VISIT] = pd.NA
     return rows
+
+
+def _mean(column: pd.Series) -> float:
+    """Mean of a column; NaN where there are no rows, and nothing is estimated."""
+    return float(column.to_numpy(float).mean()) if len(column) else float("nan")
 
 
 def _cells(fit: MixedModel, outer: pd.DataFrame, course: str | None) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.arguments import refuse_unknown_choice
+from aih_outcomes.models.longitudinal.covariance_choice import Method, Search
 from aih_outcomes.models.longitudinal.fixed_effects import (
     TIME,
     VISIT,
@@ -19,7 +20,6 @@ from aih_outcomes.models.longitudinal.fixed_effects import (
     Scale,
     build_fixed_effects,
     levels_of,
-    since_landmark,
 )
 from aih_outcomes.models.longitudinal.gaussian.covariances import VisitCovariance
 from aih_outcomes.models.longitudinal.gaussian.inference import Covariance, DegreesOfFreedom
@@ -31,13 +31,14 @@ from aih_outcomes.models.longitudinal.gaussian.visits import (
     visit_covariances,
     why_not,
 )
-from aih_outcomes.models.longitudinal.mixed_model import Method, MixedModel, Search, fit_model
+from aih_outcomes.models.longitudinal.kept_values import add_exclusion, leave_out, refuse_no_measures, since_landmark
+from aih_outcomes.models.longitudinal.mixed_model import MixedModel, fit_model
 from aih_outcomes.models.longitudinal.random_effects import (
     level_of_patients,
     read_row_weights,
     refuse_unknown_choices,
-    too_few,
 )
+from aih_outcomes.models.longitudinal.too_little import NOTHING_LEFT, leaves_nothing, too_few
 from aih_outcomes.models.longitudinal.visit_windows import Visits, read_windows, values_at_visits
 from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.outcomes import Groups, RepeatedMeasures
@@ -82,6 +83,8 @@ class VisitsCovariance:
                 fitted = fit_visits(rows, rung, n_visits=n_visits, reml=method == "REML", start=begin)
                 trouble = fitted.trouble
             singular = None if trouble or fitted is None else describe_singular(fitted, visits)
+            if singular and leaves_nothing(replace(rows, Z=np.ones((len(rows.response), 1)))):
+                trouble = NOTHING_LEFT
             if fitted is not None and not trouble and (singular is None or rung == rungs[-1]):
                 return Search(fitted, rung, tuple(tried), singular)
             tried.append(f"{rung} ({trouble or singular})")
@@ -159,7 +162,9 @@ def fit_repeated_measures(
         heterogeneous AR(1), compound symmetry is fitted, and ``tried`` says so
     covariance_by : column whose levels have covariances of their own (``group``, or a covariate)
     weights : column; variances are divided by it
-    df : degrees of freedom; Kenward-Roger as R's ``mmrm`` (observed information), or as SAS, or its linear variant
+    df : degrees of freedom; Kenward-Roger as SAS (observed information, second derivatives in SAS's parameters), or
+        ``kenward-roger-linear`` without them; R's ``mmrm`` takes them in parameters of its own
+        (``kenward-roger-mmrm``), whose limits are too narrow where patients are few and drop out
     vcov : of the estimates: model-based, or robust to a wrong covariance (``CR0``, ``CR2``, ``CR3``)
     method : restricted or full maximum likelihood
     scale : ``log`` for quantities that change by factors
@@ -178,7 +183,8 @@ def fit_repeated_measures(
     Notes
     -----
     Mallinckrodt et al., Drug Inf J 2008;42:303; Kenward & Roger, Biometrics 1997;53:983. A visit is never the worst
-    value of its window and never the mean.
+    value of its window and never the mean. With ``method="ML"`` standard errors are SAS's and mmrm's; nlme's ``gls``
+    multiplies them by √(n / (n − p)).
 
     Examples
     --------
@@ -193,6 +199,7 @@ def fit_repeated_measures(
     refuse_no_level(conf_level)
     refuse_unknown_choice("covariance", covariance, get_args(VisitCovariance))
     refuse_unknown_choices(df, vcov, method, scale, missing)
+    refuse_no_measures(measures)
     at_hand = measures if from_day is None else since_landmark(measures, by, from_day)
     # A landmark has made the groups a column.
     own = "group" if from_day is not None and isinstance(by, Groups) else by
@@ -214,8 +221,12 @@ def at_visits(measures: RepeatedMeasures, visits: Visits | None) -> RepeatedMeas
     OutcomeError : no value has a visit; two values of one patient at one visit
     """
     if visits is not None:
-        return replace(measures, frame=values_at_visits(measures.frame, read_windows(visits)))
-    frame = measures.frame[measures.frame[VISIT].notna()]
+        nearest = values_at_visits(measures.frame, read_windows(visits))
+        count = len(measures.frame) - len(nearest)
+        left = add_exclusion(measures.exclusions, count, "at no visit, or not the nearest to its nominal day")
+        return replace(measures, frame=nearest, exclusions=left if count else measures.exclusions)
+    at_hand = leave_out(measures, measures.frame[VISIT].notna().to_numpy(bool), "at no visit")
+    frame = at_hand.frame
     if len(frame) == 0 and len(measures.frame):
         raise OutcomeError(
             f"None of {len(measures.frame)} values of {measures.label!r} names a visit",
@@ -229,4 +240,4 @@ def at_visits(measures: RepeatedMeasures, visits: Visits | None) -> RepeatedMeas
             "A visit has one value: the one nearest its nominal day",
             "Give visits= with windows, and the nearest is picked",
         )
-    return measures if len(frame) == len(measures.frame) else replace(measures, frame=frame.reset_index(drop=True))
+    return replace(at_hand, frame=frame.reset_index(drop=True))

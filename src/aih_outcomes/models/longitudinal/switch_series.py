@@ -17,6 +17,7 @@ SWITCH, MATCHED, PSEUDO = "switch", "switch, matched", "pseudo-switch"
 KINDS = (PSEUDO, SWITCH)  # the first is the reference
 CELLS = ("before", "after")
 NO_SET = -1
+MOMENT, LAST = "moment of the series", "last day of the series"  # no names that a covariate has
 SAME = 1e-12  # of a stretch: rounding of days
 
 
@@ -42,17 +43,17 @@ def lay_beside(
     """
     _refuse_other_clock(measures, switches)
     asked = pd.DataFrame({
-        "patient_id": moments["patient_id"].to_numpy(), "moment": moments["time"].to_numpy(float),
+        "patient_id": moments["patient_id"].to_numpy(), MOMENT: moments["time"].to_numpy(float),
         SERIES: np.arange(len(moments)), "set": moments["set"].to_numpy() if "set" in moments else NO_SET,
         KIND: pd.Categorical(np.where(moments["switched"], SWITCH, PSEUDO), categories=list(KINDS)),
     })  # fmt: skip
     last = asked["patient_id"].map(switches.day_of_switch()).to_numpy(float, na_value=np.nan)
-    asked["last"] = np.where(asked[KIND] == SWITCH, np.nan, last)
+    asked[LAST] = np.where(asked[KIND] == SWITCH, np.nan, last)
     rows = measures.frame.drop(columns=[name for name in (*OWN, "set", "day") if name in measures.frame])
     rows = asked.merge(rows, on="patient_id", how="inner", sort=False)
-    rows["day"] = (rows["time"] - rows["moment"]) * DAYS_PER_UNIT[measures.time_unit]
-    inside = (rows["day"] >= -before_days) & (rows["day"] <= after_days) & ~(rows["time"] > rows["last"])
-    rows = rows[inside].drop(columns=["moment", "last"])
+    rows["day"] = (rows["time"] - rows[MOMENT]) * DAYS_PER_UNIT[measures.time_unit]
+    inside = (rows["day"] >= -before_days) & (rows["day"] <= after_days) & ~(rows["time"] > rows[LAST])
+    rows = rows[inside].drop(columns=[MOMENT, LAST])
     return rows.sort_values([SERIES, "day", "value"], kind="stable", ignore_index=True)
 
 

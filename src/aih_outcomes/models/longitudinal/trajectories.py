@@ -10,6 +10,7 @@ import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.guard import EVERYONE, as_category, declared_column, memberships
+from aih_outcomes.models.longitudinal.kept_values import refuse_no_measures
 from aih_outcomes.models.longitudinal.visit_windows import Visits, Window, read_windows, values_at_visits
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.outcomes import Groups, RepeatedMeasures
@@ -103,6 +104,7 @@ def describe_trajectories(
     -----
     A visit is the value nearest its nominal day, the earlier of two equally near; never the worst.
     """
+    refuse_no_measures(measures)
     windows = read_windows(visits)
     frame = measures.frame.assign(strata=_strata(measures, by))
     picked = values_at_visits(frame, windows)
@@ -125,7 +127,7 @@ def describe_trajectories(
 def _strata(measures: RepeatedMeasures, by: Groups | str | None) -> pd.Categorical:
     if by is None:
         return pd.Categorical([EVERYONE] * len(measures.frame), categories=[EVERYONE])
-    if isinstance(by, str):
+    if not isinstance(by, Groups):
         group = as_category(declared_column(measures, by))
         levels = [str(level) for level in group.categories]
         names = group.astype(object)

@@ -112,6 +112,13 @@ def _list_visits(measures: RepeatedMeasures, grouped: bool, value: Vector, unsch
         )  # fmt: skip
     for name in depends_on:
         frame[name] = declared_column(measures, name)
+        unknown = int(frame[name].isna().sum())
+        if unknown:
+            raise OutcomeError(
+                f"{unknown} of {len(frame)} values of {measures.label!r} have no {name!r}",
+                "A visit is weighed by what was known at the one before: without it there is no weight",
+                "Leave these values out before, impute what is missing, or leave it out of depends_on=",
+            )
     if grouped:
         frame[GROUP] = measures.frame[GROUP]
     how = {PAST: "mean", "event": "max", **dict.fromkeys([*depends_on, *([GROUP] if grouped else [])], "first")}

@@ -12,8 +12,9 @@ import pandas as pd
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.arguments import read_number
 from aih_outcomes.models.guard import GROUP, join_groups
-from aih_outcomes.models.longitudinal.fixed_effects import YEARS, Missing, Scale, since_landmark
+from aih_outcomes.models.longitudinal.fixed_effects import YEARS, Missing, Scale
 from aih_outcomes.models.longitudinal.gee import GeeFit, fit_gee
+from aih_outcomes.models.longitudinal.kept_values import since_landmark
 from aih_outcomes.models.longitudinal.visit_intensity import PAST, VisitIntensity, model_visits
 from aih_outcomes.models.longitudinal.visit_windows import Visits, read_windows, values_at_visits
 from aih_outcomes.models.result import order_columns, refuse_no_level
@@ -93,22 +94,23 @@ class VisitComparison:
         }  # fmt: skip
 
     def describe(self) -> str:
-        """Sentences for a caption."""
+        """Sentences for a caption; no counts, which ``glance`` holds."""
         m, facts = self.measures, self.glance()
         unit = "logarithm" if self.scale == "log" else m.unit or "unit"
         parts = [
             f"Mean of {'log of ' if self.scale == 'log' else ''}{m.label} by three handlings of visits, each by "
             "estimating equations (independence, robust standard errors by patient); time since "
             f"{m.time_zero}. They need visits that depend on nothing, on the plan, or on the last value only.",
-            f"{self.n_unscheduled} of {facts['n_values']} values lie outside planned visits.",
+            f"{in_percent(self.n_unscheduled, facts['n_values'])} of the values lie outside planned visits.",
             f"Per {unit} of the last value the intensity of visits changes by a factor of {facts['visit_ratio']:.2f} "
             f"({facts['visit_ratio_low']:.2f} to {facts['visit_ratio_high']:.2f}; "
             f"{p_in_words(facts['visit_p_value'])})."
             if np.isfinite(facts["visit_ratio"])
             else "",
             f"Largest weight {facts['largest_weight']:.1f}; the weighted values tell as much as "
-            f"{facts['n_effective']:.0f} would; standard errors take the weights as known. Where weighted and planned "
-            "visits disagree, visits follow what no earlier value shows, and the planned ones stand."
+            f"{in_percent(facts['n_effective'], facts['n_values'])} of them would "
+            "unweighted; standard errors take the weights as known. Where weighted and planned visits disagree, visits "
+            "follow what no earlier value shows, and the planned ones stand."
             if self.fits[WEIGHTED] is not None
             else "",
             "" if self.ended else "Observation is taken to end with the last value.",
@@ -195,6 +197,8 @@ def compare_visit_handling(
     """
     refuse_no_level(conf_level)
     named = list_names("depends_on", depends_on, "depends_on=['steroid']")
+    if from_day is not None:
+        read_number("from_day", from_day, "from_day=182")
     if ends is not None and not isinstance(ends, str):
         ends = read_number("ends", ends, "ends=1826")
     at_hand, name = _name_groups(measures, by, from_day)
@@ -220,6 +224,17 @@ def compare_visit_handling(
             reasons[handling] = reason or str(fit.not_estimable if fit is not None else "")
     outside = len(at_hand.frame) - len(planned.frame) if flag is None else int(flag.sum())
     return VisitComparison(at_hand, name, scale, fits, reasons, intensity, outside, ends is not None)
+
+
+def in_percent(part: float, whole: int) -> str:
+    """Say a share in words of a caption.
+
+    Examples
+    --------
+    >>> in_percent(531, 2614)
+    '20 %'
+    """
+    return f"{100 * part / whole:.0f} %" if whole else "none"
 
 
 def _name_groups(

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import read_numbers
 
 Window = tuple[float, float, float]  # first day, nominal day, last day; both ends belong to it
+WINDOWS = "visits={'month 6': (150, 182, 212)}"
 Visits = Mapping[str, Window] | Sequence[float]
 
 
@@ -23,15 +25,12 @@ def read_windows(visits: Visits) -> dict[str, Window]:
 
     Raises
     ------
-    OutcomeError : no visits, or none that can be read; a window that does not hold its nominal day; windows that overlap
+    OutcomeError : no visits, or no numbers; a window that does not hold its nominal day; windows that overlap
     """
     if isinstance(visits, Mapping):
-        _refuse_no_numbers([day for window in visits.values() for day in (_listed(window) or [None])])
-        _refuse_no_windows(visits)
-        windows = {str(name): (float(low), float(day), float(high)) for name, (low, day, high) in visits.items()}
+        windows = {str(name): _three_days(window) for name, window in visits.items()}
     else:
-        _refuse_no_numbers(_listed(visits) or ([None] if _listed(visits) is None else []))
-        windows = _half_way([float(day) for day in visits])
+        windows = _half_way(read_numbers("visits", visits, "visits=[28, 91, 182]").tolist())
     ordered = sorted(windows.values())
     wrong = sum(not low <= day <= high for low, day, high in ordered)
     overlapping = sum(b[0] <= a[2] for a, b in pairwise(ordered))
@@ -69,6 +68,16 @@ def values_at_visits(frame: pd.DataFrame, windows: Mapping[str, Window]) -> pd.D
         rows["value"] = rows.groupby(["patient_id", "time"], sort=False)["value"].transform("mean")
     nearest = rows.sort_values(["distance", "time"], kind="stable").drop_duplicates(["patient_id", "visit"])
     return nearest.sort_index().drop(columns="distance")
+
+
+def _three_days(window: object) -> Window:
+    days = read_numbers("visits", window, WINDOWS)
+    if len(days) != 3:
+        raise OutcomeError(
+            f"A visit window has {len(days)} day(s)", "It is (first day, nominal day, last day)", f"Write {WINDOWS}"
+        )
+    low, day, high = days.tolist()
+    return low, day, high
 
 
 def _half_way(days: list[float]) -> dict[str, Window]:

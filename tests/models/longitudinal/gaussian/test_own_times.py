@@ -131,7 +131,7 @@ def test_matches_sas_with_distances_in_the_plane(fev, shared, reference, assert_
     at = np.where(place[:, :, None] >= 0, frame[["VISITN", "VISITN2"]].to_numpy(float)[place], 0.0)
     gap = np.sqrt(((at[:, :, None] - at[:, None]) ** 2).sum(axis=-1))
     fitted = maximise(OwnTimes(rows, gap, reml=True), rows, reml=True)
-    for convention, file in (("kenward-roger-sas", "kr1_spexp"), ("kenward-roger-linear", "kr_spexp")):
+    for convention, file in (("kenward-roger", "kr1_spexp"), ("kenward-roger-linear", "kr_spexp")):
         theirs = pd.read_csv(shared / "reference" / "sas" / f"{file}.csv").iloc[0]
         inference = make_inference(fitted, df=convention, vcov="model")
         estimate, se, df = inference.contrast(np.array([[0.0, 1.0]]))

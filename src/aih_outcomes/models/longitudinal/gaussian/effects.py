@@ -29,10 +29,11 @@ from aih_outcomes.models.longitudinal.gaussian.singular import (
     why_not_told_apart,
 )
 from aih_outcomes.models.longitudinal.gaussian.structure import Structure
+from aih_outcomes.models.threads import on_one_thread
 from aih_outcomes.outcomes import Vector
 
 COLLINEAR = 1e-10  # part of a column that the columns before it leave, relative to its length
-EXACT = 1e-14  # residual sum of squares relative to the response's that rounding leaves
+EXACT = 1e-25  # residual sum of squares relative to the response's that rounding leaves
 SIMULTANEOUS = (
     "two values of a patient at one time are the same value of an exponential process: they need an error of their own"
 )
@@ -134,6 +135,7 @@ class Effects:
         return found
 
 
+@on_one_thread
 def fit_effects(rows: Rows, structure: Structure, *, reml: bool, start: Vector | None = None) -> Fitted:
     """Fit random effects, centres' effects and residuals of any structure.
 
@@ -151,18 +153,45 @@ def fit_effects(rows: Rows, structure: Structure, *, reml: bool, start: Vector |
     scaled, scales, trouble = put_to_scale(rows, structure)
     if structure.serial == "exponential" and _count_simultaneous(rows):
         trouble = trouble or SIMULTANEOUS
-    few = structure.q and not structure.nested and structure.n_strata == 1 and structure.serial == "independent"
-    inner: WithScale = (FewEffects if few else Dense)(scaled, structure, reml=reml)
+    inner = _kernel(scaled, structure, reml=reml)
     kernel = Effects(inner, structure, scales, reml=reml)
     if trouble:
         return Fitted(rows, kernel, _unknown(rows, inner), reml, 0, np.nan, trouble)
     found = maximise_profiled(inner, scaled, reml=reml, start=start)
+    if start is None and structure.q and structure.serial != "independent":
+        found = _higher(found, _from_independent(inner, scaled, structure, reml=reml))
     if found is None:
         return Fitted(rows, kernel, _unknown(rows, inner), reml, 0, np.nan, "the covariance cannot be inverted")
     settled = settle_on_boundary(inner, structure, found.evaluation)
     trouble = why_not_told_apart(inner, settled) or found.trouble
     evaluation = kernel.in_given_units(settled)
     return Fitted(rows, kernel, evaluation, reml, found.iterations, found.scaled_gradient, trouble)
+
+
+def _kernel(scaled: Rows, structure: Structure, *, reml: bool) -> WithScale:
+    """Return the closed form where there is one, else the general kernel."""
+    few = structure.q and not structure.nested and structure.n_strata == 1 and structure.serial == "independent"
+    return (FewEffects if few else Dense)(scaled, structure, reml=reml)
+
+
+def _from_independent(inner: WithScale, scaled: Rows, structure: Structure, *, reml: bool) -> Fitted | None:
+    """Climb from the random effects of independent residuals.
+
+    Effects of patients and a serial process explain the same variation: the likelihood may have a maximum on each side.
+    """
+    plain = replace(structure, serial="independent")
+    simple = maximise_profiled(_kernel(scaled, plain, reml=reml), scaled, reml=reml)
+    if simple is None:
+        return None
+    k = len(plain.parameters)
+    begin = np.concatenate([simple.evaluation.theta, structure.start()[k:]])
+    return maximise_profiled(inner, scaled, reml=reml, start=begin)
+
+
+def _higher(one: Fitted | None, other: Fitted | None) -> Fitted | None:
+    """Return the fit of two with the higher maximum; a search that ended without one counts least."""
+    found = [fit for fit in (one, other) if fit is not None]
+    return max(found, key=lambda fit: (fit.trouble is None, fit.evaluation.loglik), default=None)
 
 
 def predict_random_effects(fitted: Fitted) -> Matrix:

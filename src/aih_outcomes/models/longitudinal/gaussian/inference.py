@@ -11,10 +11,11 @@ from scipy.special import chdtrc, fdtrc
 from aih_outcomes.errors import OutcomeError
 from aih_outcomes.models.longitudinal.gaussian.likelihood import Array, Convention, Fitted, Matrix, vcov_theta
 from aih_outcomes.models.longitudinal.gaussian.sandwich import Sandwich, make_sandwich
+from aih_outcomes.models.threads import on_one_thread
 from aih_outcomes.outcomes import Vector
 
 DegreesOfFreedom = Literal[
-    "kenward-roger", "kenward-roger-sas", "kenward-roger-linear", "satterthwaite", "between-within", "residual",
+    "kenward-roger", "kenward-roger-linear", "kenward-roger-mmrm", "satterthwaite", "between-within", "residual",
     "normal",
 ]  # fmt: skip
 Covariance = Literal["model", "CR0", "CR2", "CR3"]
@@ -109,14 +110,16 @@ class Inference:
         return satterthwaite(whitened, self.slopes, self.vcov_theta)
 
 
+@on_one_thread
 def make_inference(fitted: Fitted, *, df: DegreesOfFreedom, vcov: Covariance) -> Inference:
     """Prepare standard errors and degrees of freedom of a fit.
 
     Parameters
     ----------
     fitted : an optimum
-    df : Kenward and Roger's (``kenward-roger`` as R's mmrm where the fit has visits, as pbkrtest where it has random
-        effects; ``-sas`` with SAS's second derivatives, ``-linear`` with none), Satterthwaite's (with a robust
+    df : Kenward and Roger's (``kenward-roger`` as SAS where the fit has visits, as R's pbkrtest where it has random
+        effects; ``-linear`` without second derivatives; ``-mmrm`` as R's mmrm, whose second derivatives belong to its
+        own parameters: with small groups its errors of the first kind are too many), Satterthwaite's (with a robust
         covariance: Bell and McCaffrey's), by what varies between or within patients, n − p, or infinitely many
     vcov : of the model, or robust
 
@@ -129,7 +132,7 @@ def make_inference(fitted: Fitted, *, df: DegreesOfFreedom, vcov: Covariance) ->
     sandwich = None if vcov == "model" else make_sandwich(fitted, vcov)
     middle = np.eye(p) if sandwich is None else sandwich.meat
     slopes, theta_vcov, own = np.zeros((0, p, p)), np.zeros((0, 0)), np.zeros(0)
-    words, adjusted = "", df in ("kenward-roger", "kenward-roger-sas", "kenward-roger-linear")
+    words, adjusted = "", df.startswith("kenward-roger")
     if adjusted:
         convention = _convention(fitted, df, vcov)
         small = fitted.kernel.small_sample(here, convention)
@@ -165,16 +168,13 @@ def _convention(fitted: Fitted, df: str, vcov: str) -> Convention:
     if df == "kenward-roger-linear":
         return "linear"
     if not random:
-        return "mmrm" if df == "kenward-roger" else "sas"
-    if df == "kenward-roger":
-        return "linear" if curved else "pbkrtest"
-    if curved:
+        return "sas" if df == "kenward-roger" else "mmrm"
+    if df == "kenward-roger-mmrm":
         raise OutcomeError(
-            "df='kenward-roger-sas' for residuals that are correlated or differ in variance beside random effects",
-            "SAS's parameters of these structures are not among those this package knows",
-            "Use df='kenward-roger-linear' or 'satterthwaite'",
-        )
-    return "linear"  # SAS's parameters are the variances and covariances, in which V has no second derivative
+            "df='kenward-roger-mmrm' for a model with random effects", "R's mmrm has covariances between visits only",
+            "Use df='kenward-roger', as pbkrtest",
+        )  # fmt: skip
+    return "linear" if curved else "pbkrtest"
 
 
 def satterthwaite(whitened: Matrix, slopes: Array, vcov: Matrix) -> Vector:

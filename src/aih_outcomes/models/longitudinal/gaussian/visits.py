@@ -18,6 +18,7 @@ from aih_outcomes.models.longitudinal.gaussian.newton import maximise
 from aih_outcomes.models.longitudinal.gaussian.own_times import OwnTimes
 from aih_outcomes.models.longitudinal.gaussian.search_coordinates import SearchCoordinates
 from aih_outcomes.models.longitudinal.gaussian.visit_likelihood import State, Visits
+from aih_outcomes.models.threads import on_one_thread
 from aih_outcomes.outcomes import Vector
 
 SINGULAR = 1e6  # condition number of the correlations from which a direction of Σ counts as empty
@@ -27,6 +28,7 @@ AT_ONE_TIME = "the covariance cannot be inverted: two values of a patient have t
 INVOLVED = 0.1  # share of a visit in an empty direction from which it is named
 
 
+@on_one_thread
 def fit_visits(
     rows: Rows, covariance: VisitCovariance, *, n_visits: int, reml: bool, start: Vector | None = None
 ) -> Fitted:

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.arguments import read_number
+from aih_outcomes.models.arguments import read_number, refuse_unknown_choice
 from aih_outcomes.models.guard import GROUP, declared_column, label_rows, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import refuse_reversible
 from aih_outcomes.models.survival.states.aalen_johansen import incidence_variances

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import GROUP, label_rows, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.models.survival.competing.fine_gray_result import VARIANCES, FineGrayFit, Matrix, Ties, Variance
@@ -39,7 +40,6 @@ from aih_outcomes.models.survival.competing.subdistribution import (
 from aih_outcomes.models.survival.cox.fit import overflows
 from aih_outcomes.models.survival.cox.kernel import weighted_cross
 from aih_outcomes.models.survival.cox.result import Missing
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.terms.design import Design, refuse_undeclared
 from aih_outcomes.models.terms.formula import list_terms
 from aih_outcomes.outcomes import CENSORED, Groups, TimeToEvent, Vector

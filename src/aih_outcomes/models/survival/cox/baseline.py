@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import EVERYONE, as_category
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.kernel import RiskSets, linear_predictor
 from aih_outcomes.models.survival.cox.profiles import read_offset, read_profiles
 from aih_outcomes.models.survival.cox.result import CoxFit
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.designs.design import caution
 from aih_outcomes.outcomes import CENSORED, Vector
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import GROUP, declared_column, join_groups, refuse_competing, require_time_to_event
 from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.models.survival.cox.exact import maximise_exact, refuse_large_ties
@@ -23,10 +24,10 @@ from aih_outcomes.models.survival.cox.kernel import (
     score_residuals,
     standardise,
     sum_risk_sets,
+    weighted_cross,
 )
 from aih_outcomes.models.survival.cox.penalty import FIRTH, Penalty, Ridge, refuse_no_penalty
 from aih_outcomes.models.survival.cox.result import CoxFit, Matrix, Missing, Ties, number_levels
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.terms.design import (
     Design,
@@ -139,10 +140,10 @@ def _fit(empty: CoxFit, offset: Vector | None) -> CoxFit:
     if cluster is not None and cluster.max() < len(design.terms):
         return replace(empty, not_estimable="no more patients than parameters, which a robust variance needs")
     entry, exit, weight = (frame[name].to_numpy(float) for name in ("entry", "exit", "weight"))
-    levels = np.zeros(len(frame), np.int64)
+    levels = None
     if empty.strata is not None:
         levels = np.asarray(pd.factorize(frame[empty.strata], sort=True)[0], np.int64)
-    if offset is not None and pd.Series(offset).groupby(levels).agg(np.ptp).max() > WIDEST_OFFSET:
+    if offset is not None and _widest(offset, levels) > WIDEST_OFFSET:
         return replace(empty, not_estimable="the offset has values too far apart to compute with")
     sets = map_risk_sets(entry, exit, event, weight, levels, efron=empty.ties == "efron", offset=offset)
     best = _maximise(design.X, sets, empty.ties, penalty)
@@ -152,6 +153,11 @@ def _fit(empty: CoxFit, offset: Vector | None) -> CoxFit:
     if cluster is not None:
         vcov = _robust(design.X, best.beta, sets, vcov_model, cluster)
     return replace(empty, sets=sets, optimum=best, coefficients=best.beta, vcov=vcov, vcov_model=vcov_model)
+
+
+def _widest(offset: Vector, levels: NDArray[np.int64] | None) -> float:
+    """Return the largest range of the offset within a stratum."""
+    return float(np.ptp(offset) if levels is None else pd.Series(offset).groupby(levels).agg(np.ptp).max())
 
 
 def _maximise(X: Matrix, sets: RiskSets, ties: Ties, penalty: Penalty | None) -> Optimum:
@@ -168,14 +174,15 @@ def _check_choices(outcome: TimeToEvent, ties: Ties | None, penalty: Penalty | N
     refuse_no_penalty(penalty)
     refuse_unknown_choice("ties", ties, (None, "efron", "breslow", "exact"))
     refuse_unknown_choice("cluster", cluster, (None, "patient_id"))
-    broken = int(np.sum(outcome.weight != np.round(outcome.weight)))
+    weight = outcome.weight if "weight" in outcome.frame else np.ones(1)
+    broken = int(np.sum(weight != np.round(weight)))
     if broken and cluster is None:
         raise OutcomeError(
             f"{broken} of {len(outcome.frame)} weights are not whole numbers",
             "Weights that are no case counts need a robust variance",
             "Pass cluster='patient_id'",
         )
-    weighted = int(np.sum(outcome.weight > 1))
+    weighted = int(np.sum(weight > 1))
     if ties == "exact" and (weighted or cluster or penalty):
         asked = [name for name, given in (("weights", weighted), ("cluster", cluster), ("penalty", penalty)) if given]
         raise OutcomeError(
@@ -267,7 +274,7 @@ def _has_full_rank(X: Matrix, *, collinear: bool) -> bool:
     """No column is constant and, unless ``collinear`` ones are allowed, none is a combination of others."""
     if any(x.min() == x.max() for x in X.T):
         return False
-    mean, square = X.mean(axis=0), X.T @ X / len(X)
+    mean, square = X.mean(axis=0), weighted_cross(X, np.broadcast_to(1.0, len(X))) / len(X)
     variance = np.diag(square) - mean**2
     if np.all(variance > CANCELS * mean**2):  # no digits to speak of are lost: the quick look can be trusted
         spread = np.sqrt(variance)

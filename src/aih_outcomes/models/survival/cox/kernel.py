@@ -12,13 +12,14 @@ import numpy as np
 
 from aih_outcomes.models.survival.cox.newton import Ascent, Point, ascend
 from aih_outcomes.models.survival.cox.newton import Optimum as Optimum
+from aih_outcomes.models.survival.cox.risk_sets import BLOCK
 from aih_outcomes.models.survival.cox.risk_sets import Index as Index
 from aih_outcomes.models.survival.cox.risk_sets import Matrix as Matrix
 from aih_outcomes.models.survival.cox.risk_sets import RiskSets as RiskSets
 from aih_outcomes.models.survival.cox.risk_sets import map_risk_sets as map_risk_sets
 from aih_outcomes.outcomes import Vector
 
-BLOCK = 8192  # rows whose products stay in the processor's cache
+NEAR = 10.0  # spreads: a mean no further from 0 takes two of sixteen digits from a covariance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,20 +151,20 @@ def maximise(X: Matrix, sets: RiskSets, *, ridge: Vector | None = None) -> Optim
     -------
     optimum : on the scale of ``X``; see ``ascend`` for what ``converged`` and ``flat`` mean
     """
-    Z, spread = standardise(X)
+    Z, spread = centre(X)
     theta = np.zeros(X.shape[1]) if ridge is None else ridge / spread**2
-    ones, of_events = np.ones(sets.n_times), Z.T[:, sets.event_rows]
+    ones, of_events, scales = np.ones(sets.n_times), Z.T[:, sets.event_rows], np.outer(spread, spread)
 
     def evaluate(beta: Vector) -> Point:
-        sums = sum_risk_sets(Z, beta, sets, x=of_events)
-        score = score_vector(sums, sets, ones) - theta * beta
-        information = information_matrix(Z, sums, sets, ones) + np.diag(theta)
+        sums = sum_risk_sets(Z, beta / spread, sets, x=of_events)
+        score = score_vector(sums, sets, ones) / spread - theta * beta
+        information = information_matrix(Z, sums, sets, ones) / scales + np.diag(theta)
         return Point(sums.loglik - float(theta @ beta**2) / 2, sums.loglik, score, information)
 
     ascent = ascend(evaluate, np.zeros(X.shape[1]))
     if ridge is None:
         return rescale(ascent, spread)
-    likelihood = (ascent.end.information - np.diag(theta)) * np.outer(spread, spread)
+    likelihood = (ascent.end.information - np.diag(theta)) * scales
     values = ascent.end.value, ascent.null.value
     return replace(rescale(ascent, spread), unpenalised=likelihood, penalised=values[0], penalised_null=values[1])
 
@@ -185,6 +186,15 @@ def standardise(X: Matrix) -> tuple[Matrix, Vector]:
         spread[j] = np.sqrt(own @ own / len(own))
         own /= spread[j]
     return columns.T, spread
+
+
+def centre(X: Matrix) -> tuple[Matrix, Vector]:
+    """Return X (n_rows, p) about its means, and the spreads (p,); X itself, not a copy, where 0 is near its means."""
+    mean, spread = X.mean(axis=0), np.empty(X.shape[1])
+    for j, x in enumerate(X.T):
+        own = x - mean[j]
+        spread[j] = np.sqrt(own @ own / len(own))
+    return (X if np.all(np.abs(mean) <= NEAR * spread) else (X.T - mean[:, None]).T), spread
 
 
 def _largest(eta: Vector, sets: RiskSets) -> Vector:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import EVERYONE
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.cox.baseline import Baseline, Hazard, baselines, choose_hazard, hazard_at
 from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.profiles import read_offset, read_profiles, read_strata, refuse_no_profiles
 from aih_outcomes.models.survival.cox.result import CoxFit
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import confidence_limits
 from aih_outcomes.models.survival.curves.kaplan_meier import CONF_TYPES, ConfType
 from aih_outcomes.models.survival.designs.design import caution

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.kernel import RiskSets, information_matrix, score_vector, sum_risk_sets
 from aih_outcomes.models.survival.cox.residuals import schoenfeld
 from aih_outcomes.models.survival.cox.result import CoxFit
 from aih_outcomes.models.survival.cox.smoothing import smooth_residuals
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import estimate_curve
 from aih_outcomes.models.survival.curves.log_rank import p_in_words
 from aih_outcomes.models.survival.designs.design import caution, name_design

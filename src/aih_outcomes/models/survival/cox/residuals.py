@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.survival.cox.checks import require_fit
 from aih_outcomes.models.survival.cox.kernel import RiskSets, Sums, score_residuals, sum_risk_sets
 from aih_outcomes.models.survival.cox.result import CoxFit
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.outcomes import CENSORED, Vector
 
 Residual = Literal["martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld", "scaled_schoenfeld"]

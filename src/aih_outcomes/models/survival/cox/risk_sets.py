@@ -15,6 +15,7 @@ from aih_outcomes.outcomes import Vector
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+BLOCK = 8192  # rows whose products stay in the processor's cache
 TABLE = 4  # a table of whole days may be this many times as long as there are rows
 
 
@@ -33,6 +34,7 @@ class RiskSets:
     heads : (n_times,) the first event of each event time
     row_stratum : (n_rows,) the number of each row's stratum; None where there is one
     offset : (n_rows,) part of the linear predictor with coefficient 1; None for 0
+    late : some rows enter after the first event time
     """
 
     first: Index
@@ -47,6 +49,7 @@ class RiskSets:
     heads: Index
     row_stratum: Index | None = None
     offset: Vector | None = None
+    late: bool = True
 
     @property
     def n_times(self) -> int:
@@ -56,7 +59,7 @@ class RiskSets:
     def at_risk(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(…, n_times) sum of ``values`` (…, n_rows) over those at risk at each event time."""
         leaving = _count(self.last, values, self.n_times)
-        if self.first.any():
+        if self.late:
             leaving -= _count(self.first, values, self.n_times)
         return np.cumsum(leaving[..., ::-1], axis=-1)[..., -2::-1]
 
@@ -69,27 +72,32 @@ class RiskSets:
     def while_at_risk(self, values: Matrix) -> Matrix:
         """(n_rows, …) sum of ``values`` (n_times, …) over the event times at which each row is at risk."""
         total = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
-        return np.asarray(total[self.last] - total[self.first])
+        here: Matrix = total[self.last]
+        for start in range(0, len(here) if self.late else 0, BLOCK):
+            here[start : start + BLOCK] -= total[self.first[start : start + BLOCK]]
+        return here
 
 
 def map_risk_sets(
-    entry: Vector, exit: Vector, event: NDArray[np.bool_], weight: Vector, strata: Index, *, efron: bool,
+    entry: Vector, exit: Vector, event: NDArray[np.bool_], weight: Vector, strata: Index | None, *, efron: bool,
     offset: Vector | None = None,
 ) -> RiskSets:  # fmt: skip
     """Map every row to the event times of its stratum at which it is at risk (entry < t <= exit).
 
     Parameters
     ----------
-    entry, exit, event, weight, strata : (n_rows,); strata are numbered from 0
+    entry, exit, event, weight, strata : (n_rows,); strata are numbered from 0, None for one
     offset : (n_rows,) added to the linear predictor
     """
     event_rows = np.flatnonzero(event)
     times = np.unique(exit[event_rows])
     since, until = _places(times, entry), _places(times, exit)
-    if strata.any():  # the same times once more in each stratum
+    keys = np.arange(1, len(times) + 1)
+    if strata is not None and not strata.any():
+        strata = None
+    if strata is not None:  # the same times once more in each stratum
         since, until = (strata * (len(times) + 1) + place for place in (since, until))
-    keys = np.unique(until[event_rows])
-    if strata.any():
+        keys = np.unique(until[event_rows])
         since, until = _places(keys, since), _places(keys, until)
     time, stratum = times[(keys - 1) % (len(times) + 1)], (keys - 1) // (len(times) + 1)
     event_rows = event_rows[np.argsort(until[event_rows], kind="stable")]
@@ -101,7 +109,7 @@ def map_risk_sets(
     mean_weight = np.bincount(event_time, weight[event_rows], len(keys))[event_time] / tied[event_time]
     return RiskSets(
         since, until, event_rows, event_time, fraction, mean_weight, weight, time, stratum, heads,
-        strata if strata.any() else None, offset,
+        strata, offset, bool(since.any()),
     )  # fmt: skip
 
 
@@ -120,5 +128,7 @@ def _places(ordered: NDArray[np.float64] | Index, values: NDArray[np.float64] | 
         return np.searchsorted(ordered, values, "right")
     table = np.zeros(int(high - low) + 2, np.int64)
     table[(ordered - low).astype(np.int64) + 1] = 1
-    cell = np.clip(np.floor(values) - low + 1, 0, len(table) - 1).astype(np.int64)
-    return np.asarray(np.cumsum(table)[cell])
+    cell = np.floor(values, dtype=np.float64)
+    cell -= low - 1
+    place: Index = np.clip(cell, 0, len(table) - 1, out=cell).astype(np.int64)
+    return np.asarray(np.cumsum(table)[place])

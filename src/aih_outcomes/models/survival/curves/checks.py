@@ -1,25 +1,10 @@
-"""What curves, and the models that follow them, refuse before they compute: choices, numbers, sources of randomness."""
+"""What curves, and the models that follow them, refuse before they compute: exponents, draws, sources of randomness."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 
 from aih_outcomes.errors import OutcomeError
-
-
-def refuse_unknown_choice(name: str, given: object, choices: Iterable[str | None]) -> None:
-    """Refuse what is not among the choices of an argument.
-
-    Raises
-    ------
-    OutcomeError
-    """
-    known = list(choices)
-    if not isinstance(given, str | None) or given not in known:
-        shown = repr(given) if isinstance(given, str) else f"a {type(given).__name__}"
-        raise OutcomeError(f"{name}={shown} is unknown", f"Known are {', '.join(map(repr, known))}", "Name one of them")
 
 
 def refuse_no_weights(*, rho: object, gamma: object = 0.0) -> None:

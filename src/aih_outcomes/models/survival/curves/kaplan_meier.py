@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.curves.arrays import PATIENT, are_last, has_fractions, number_clusters, read_rows
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import Curve, confidence_limits, read_steps
 from aih_outcomes.models.survival.curves.entries import ShownTimes, list_times
 from aih_outcomes.models.survival.curves.grouped import estimate_group_curves, refuse_nobody

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.result import order_columns
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import Curve, confidence_limits, read_steps
 from aih_outcomes.models.survival.curves.kaplan_meier import LEAST_AT_RISK, KaplanMeier, estimate_survival, in_quarters
 from aih_outcomes.models.survival.designs.design import caution, name_design

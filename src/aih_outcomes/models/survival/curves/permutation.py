@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.result import order_columns
 from aih_outcomes.models.survival.curves.arrangements import Labels, count_arrangements, draw_labels, enumerate_labels
 from aih_outcomes.models.survival.curves.arrays import PATIENT, Rows, number_strata, read_rows
-from aih_outcomes.models.survival.curves.checks import refuse_no_draws, refuse_unknown_choice
+from aih_outcomes.models.survival.curves.checks import refuse_no_draws
 from aih_outcomes.models.survival.curves.kaplan_meier import estimate_survival, name_groups
 from aih_outcomes.models.survival.curves.log_rank import SINGULAR, p_in_words, quadratic_form, sum_log_rank
 from aih_outcomes.models.survival.curves.restricted_mean import compare_restricted_means

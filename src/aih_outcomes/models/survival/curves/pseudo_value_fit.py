@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import GROUP, label_rows, require_time_to_event
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.curves.leave_one_out import Matrix
 from aih_outcomes.models.survival.curves.pseudo_values import KERNELS, Summary, pseudo_matrix

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import require_time_to_event
 from aih_outcomes.models.survival.curves.arrays import PATIENT, read_events
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.leave_one_out import (
     Matrix,
     Sample,

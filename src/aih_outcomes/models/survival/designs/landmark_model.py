@@ -11,10 +11,10 @@ import pandas as pd
 from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import GROUP
 from aih_outcomes.models.survival.cox.fit import fit_cox
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS, CoxFit, Missing, Ties
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.designs.design import SUPER_MODEL, caution, in_a_list
 from aih_outcomes.models.survival.designs.landmark_grid import start_at_landmarks
 from aih_outcomes.models.terms.formula import list_terms

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.result import refuse_no_level
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.intervals.accelerated_result import (
     AcceleratedFailure,
     AcceleratedName,

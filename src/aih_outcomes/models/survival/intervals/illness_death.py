@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.arguments import read_numbers
+from aih_outcomes.models.arguments import read_numbers, refuse_unknown_choice
 from aih_outcomes.models.result import refuse_no_level
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.intervals.accelerated_failure import fit_accelerated_failure
 from aih_outcomes.models.survival.intervals.hazards import Family
 from aih_outcomes.models.survival.intervals.illness_death_kernel import Matrix, Seen, prepare

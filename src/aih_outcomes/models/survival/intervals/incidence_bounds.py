@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import label_rows
 from aih_outcomes.models.result import order_columns, refuse_no_level
 from aih_outcomes.models.survival.competing.cumulative_incidence import (
     CumulativeIncidence,
     estimate_cumulative_incidence,
 )
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import BASELINE
 from aih_outcomes.models.survival.intervals.rows import require_interval_time

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.random import Generator
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.arguments import read_numbers
+from aih_outcomes.models.arguments import read_numbers, refuse_unknown_choice
 from aih_outcomes.models.guard import GROUP, label_rows
 from aih_outcomes.models.result import order_columns, refuse_no_level
-from aih_outcomes.models.survival.curves.checks import refuse_no_draws, refuse_unknown_choice
+from aih_outcomes.models.survival.curves.checks import refuse_no_draws
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import BASELINE
 from aih_outcomes.models.survival.intervals.rows import require_interval_time

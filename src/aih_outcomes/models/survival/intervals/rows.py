@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.errors import OutcomeError
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import GROUP, counts_by_level, join_groups, label_rows
 from aih_outcomes.models.survival.cox.fit import overflows
 from aih_outcomes.models.survival.cox.result import FEW_EVENTS
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.intervals.likelihood import Ends
 from aih_outcomes.models.terms.design import Design, build_design, code_rows, restrict_design

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from aih_outcomes.models.arguments import refuse_unknown_choice
 from aih_outcomes.models.guard import check_known_at_entry, memberships
 from aih_outcomes.models.survival.cox.fit import fit_cox
 from aih_outcomes.models.survival.cox.result import CoxFit, Missing, Ties
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.designs.design import caution, in_a_list, name_design
 from aih_outcomes.models.survival.recurrent.mean_curve import require_recurrent
 from aih_outcomes.outcomes import Groups, RecurrentEvents, TimeToEvent, Vector

@@ -11,9 +11,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.arguments import read_number, read_numbers
+from aih_outcomes.models.arguments import read_number, read_numbers, refuse_unknown_choice
 from aih_outcomes.models.result import order_columns
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.curve import confidence_limits
 from aih_outcomes.models.survival.curves.entries import list_times
 from aih_outcomes.models.survival.curves.kaplan_meier import in_quarters

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.arguments import read_number, read_numbers
+from aih_outcomes.models.arguments import read_number, read_numbers, refuse_unknown_choice
 from aih_outcomes.models.guard import GROUP, declared_column, label_rows, require_state_history
 from aih_outcomes.models.result import refuse_no_level
-from aih_outcomes.models.survival.curves.checks import refuse_unknown_choice
 from aih_outcomes.models.survival.curves.kaplan_meier import name_groups
 from aih_outcomes.models.survival.designs.design import refuse_reversible
 from aih_outcomes.models.survival.states.spells import STAYS, Codes, Spells, arrange, find_common_start
