@@ -41,7 +41,8 @@ def test_a_landmark_counts_values_before_it_and_patients_unknown_by_it():
     assert fit.measures.exclusions[["reason", "n"]].values.tolist() == [
         ["before day 60", 12], ["of patients whose group was not known by day 60", 12],
     ]  # fmt: skip
-    assert "Values left out: 12 before day 60; 12 of patients" in fit.describe()
+    assert fit.glance()["left_out"].startswith("12 before day 60; 12 of patients")
+    assert "Values left out: before day 60; of patients whose group was not known by day 60." in fit.describe()
 
 
 def test_a_landmark_is_in_days_whatever_the_unit_of_the_outcome():

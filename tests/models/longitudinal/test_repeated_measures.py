@@ -79,7 +79,7 @@ def test_too_few_children_for_a_structure_take_the_next_one_and_say_so():
     fit = fit_repeated_measures(read(invented(n=4, lost=0.0)))
     assert fit.covariance in LADDER[1:]
     assert fit.tried[0].startswith("unstructured (")
-    assert "Left before it: unstructured" in fit.describe()
+    assert "Left before it, as the data do not carry them: unstructured" in fit.describe()
     assert fit.glance()["tried"]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aih_outcomes.models.guard import GROUP
 from aih_outcomes.models.longitudinal.fixed_effects import FixedEffects
 from aih_outcomes.models.survival.designs.design import PROGNOSTIC
-from aih_outcomes.outcomes import RepeatedMeasures
 
 
 def capital(words: str) -> str:
@@ -18,12 +19,26 @@ def tell_prognostic(fixed: FixedEffects) -> str:
     return f"{PROGNOSTIC.capitalize()}." if fixed.by == GROUP and fixed.by_name != GROUP else ""
 
 
-def tell_left_out(measures: RepeatedMeasures, n_missing: int) -> str:
-    """Say how many values are not used, and why."""
-    counts = dict(zip(measures.exclusions["reason"], measures.exclusions["n"], strict=True))
-    counts |= {"without a covariate": n_missing} if n_missing else {}
-    told = "; ".join(f"{count} {reason}" for reason, count in counts.items())
-    return f"Values left out: {told}." if told else ""
+def tell_left_out(fixed: FixedEffects) -> str:
+    """Say why values are not used."""
+    reasons = list(_left_out(fixed))
+    return f"Values left out: {'; '.join(reasons)}." if reasons else ""
+
+
+def count_left_out(fixed: FixedEffects) -> str:
+    """Say how many values are not used, and why; for the analyst."""
+    return "; ".join(f"{count} {reason}" for reason, count in _left_out(fixed).items())
+
+
+def name_tried(tried: Sequence[str]) -> str:
+    """Name structures that were left, without the reasons, which count patients."""
+    return ", ".join(text.split(" (")[0] for text in tried)
+
+
+def _left_out(fixed: FixedEffects) -> dict[str, int]:
+    exclusions = fixed.measures.exclusions
+    counts = dict(zip(exclusions["reason"], exclusions["n"], strict=True))
+    return counts | ({"without a covariate": fixed.n_missing} if fixed.n_missing else {})
 
 
 def tell_groups(fixed: FixedEffects) -> str:

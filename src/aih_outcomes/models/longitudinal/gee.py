@@ -130,8 +130,7 @@ class GeeFit:
         size = "" if np.isnan(alpha) else f" ({alpha:.2f}{' of neighbours' if self.correlation == 'ar1' else ''})"
         parts = [
             f"Generalised estimating equations for {what} of {'log of ' if self.scale == 'log' else ''}{m.label}, "
-            f"working correlation {self.correlation}{size}; {VARIANCES[self.vcov_method]}; time since {m.time_zero}; "
-            f"{self.n_patients} patients, {len(self.fixed.frame)} values.",
+            f"working correlation {self.correlation}{size}; {VARIANCES[self.vcov_method]}; time since {m.time_zero}.",
             f"Weights: {self.weights}." if self.weights else "",
             f"It {MCAR}; a mixed model needs less.",
             f"Groups: {self.fixed.by_name}." if self.fixed.by_name else "",

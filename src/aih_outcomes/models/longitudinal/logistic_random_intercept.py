@@ -108,8 +108,7 @@ class RandomLogistic:
         how = "Laplace's approximation" if self.n_points == 1 else f"{self.n_points}-point adaptive quadrature"
         parts = [
             f"Logistic model of {m.label} with a random intercept per patient (maximum likelihood, {how}); odds ratios "
-            f"within a patient, further from 1 than those of the population; time since {m.time_zero}; normal limits; "
-            f"{self.n_patients} patients, {len(self.fixed.frame)} values.",
+            f"within a patient, further from 1 than those of the population; time since {m.time_zero}; normal limits.",
             f"Groups: {self.fixed.by_name}." if self.fixed.by_name else "",
             f"{m.design[:1].upper()}{m.design[1:]}." if m.design else "",
             caution(m.design),

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from scipy.stats import norm, t
 
 from aih_outcomes.errors import OutcomeError
-from aih_outcomes.models.longitudinal.captions import capital, tell_groups, tell_left_out, tell_prognostic
+from aih_outcomes.models.longitudinal.captions import (
+    capital,
+    count_left_out,
+    name_tried,
+    tell_groups,
+    tell_left_out,
+    tell_prognostic,
+)
 from aih_outcomes.models.longitudinal.covariance_choice import CovarianceChoice, Method, Search
 from aih_outcomes.models.longitudinal.fixed_effects import (
     FixedEffects,
@@ -172,6 +179,7 @@ class MixedModel:
         k, n_information = (0, 1) if fitted is None else self.chosen.count(fitted, self.method)
         facts = {
             "n": len(self.frame), "n_patients": _n_patients(self), "n_missing": self.fixed.n_missing,
+            "left_out": count_left_out(self.fixed),
             "by": self.by_name, "scale": self.scale, "design": self.measures.design, "method": self.method,
             "covariance": self.covariance, "tried": "; ".join(self.tried), "df_method": self.df_method,
             "vcov": self.vcov_method, "loglik": loglik, "n_parameters": k, "aic": -2 * loglik + 2 * k,
@@ -185,16 +193,15 @@ class MixedModel:
         return facts | dict(zip(components["component"], components["estimate"].astype(float), strict=True))
 
     def describe(self) -> str:
-        """Sentences for a caption."""
+        """Sentences for a caption, without counts: those stand in ``glance()``, and rounded where they are shown."""
         m, lost = self.measures, np.array(self.names, dtype=object)[~self.kept]
         parts = [
             f"Linear mixed model ({self.method}) of {'log of ' if self.scale == 'log' else ''}{m.label}, "
-            f"{self.chosen.describe()}; time since {m.time_zero}; {_n_patients(self)} patients, {len(self.frame)} "
-            "values.",
+            f"{self.chosen.describe()}; time since {m.time_zero}.",
             f"Covariance fitted: {self.covariance}." if self.fitted is not None and self.tried else "",
-            f"Left before it: {'; '.join(self.tried)}." if self.tried else "",
+            f"Left before it, as the data do not carry them: {name_tried(self.tried)}." if self.tried else "",
             "" if self.inference is None else f"{capital(self.inference.convention)}.",
-            tell_left_out(m, self.fixed.n_missing),
+            tell_left_out(self.fixed),
             tell_groups(self.fixed),
             f"{capital(m.design)}." if m.design else "",
             caution(m.design) or tell_prognostic(self.fixed),

@@ -9,6 +9,7 @@ from aih_outcomes.models.longitudinal.gaussian.likelihood import Rows
 from aih_outcomes.models.longitudinal.gaussian.structure import Serial
 
 LEAST_PATIENTS = 3  # in a group
+MOST_NAMED = 5  # levels; more of them are numbers, and patients' own values
 NOTHING_LEFT = "fixed effects and a patient's own explain every value exactly: nothing is left to vary within patients"
 ROUNDING = 1e-10  # of a value, left by effects that explain it
 
@@ -47,5 +48,5 @@ def too_few(fixed: FixedEffects) -> str | None:
     cells = np.bincount(group.codes.astype(np.intp) * n + fixed.patient, minlength=len(group.categories) * n)
     patients = (cells.reshape(-1, n) > 0).sum(axis=1)  # of one group, or of several in turn
     small = [str(level) for level, count in zip(group.categories, patients, strict=True) if count < LEAST_PATIENTS]
-    named = ", ".join("all" if name == "all" else name for name in small)
+    named = ", ".join(small) if len(small) <= MOST_NAMED else f"{len(small)} of {len(patients)} levels"
     return f"fewer than {LEAST_PATIENTS} patients in {named}" if small else None
