@@ -239,8 +239,10 @@ def _fitting_counts(
 
 
 def _counted(row: pd.Series, column: str, mark: str, is_both: bool) -> str:
-    """Write ``110``, or ``110 vs 125`` where the reference is counted too."""
-    columns = (column, f"{column}_reference") if is_both else (column,)
+    """Write ``110``, or ``110 vs 125`` where the reference is counted too; a reference of nobody is none."""
+    against = row.get("n_reference")
+    nobody = against is not None and not pd.isna(against) and against == 0
+    columns = (column, f"{column}_reference") if is_both and not nobody else (column,)
     counts = [row[c] for c in columns if c in row.index]
     return " vs ".join(mark if pd.isna(count) else str(int(count)) for count in counts)
 

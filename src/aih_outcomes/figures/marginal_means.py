@@ -81,7 +81,8 @@ def draw_marginal_means(tidy: pd.DataFrame, *, ax: Axes | None = None, y_label: 
 
 def _placed(tidy: pd.DataFrame, columns: tuple[str, str, str]) -> pd.DataFrame:
     """``strata, term, x, y, low, high, n``: cells without a time stand side by side in their order."""
-    frame = pd.DataFrame({"strata": tidy["strata"].astype(str), "term": tidy["term"].astype(str), "n": tidy["n"]})
+    strata = tidy["strata"].astype(str).replace("all", "All patients")
+    frame = pd.DataFrame({"strata": strata, "term": tidy["term"].astype(str), "n": tidy["n"]})
     for name, column in zip(("y", "low", "high"), columns, strict=True):
         frame[name] = tidy[column].astype(float).to_numpy()
     time = tidy["time"].to_numpy(float)
