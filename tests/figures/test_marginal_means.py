@@ -44,6 +44,15 @@ class TestDrawing:
         assert ax.get_xlabel() == "Years since month 6"
         assert ax.get_ylabel() == "Bilirubin (mg/dL)"
 
+    def test_everyone_together_is_one_black_line_of_all_patients(self):
+        tidy = means_of(np.linspace(0, 2000, 30)).query("strata == 'Responder'").assign(strata="all")
+        tidy.attrs = means_of([1]).attrs
+        ax = draw_marginal_means(tidy)
+        words = [text.get_text() for text in ax.texts]
+        assert "All patients" in words
+        assert "all" not in words
+        assert len(ax.collections) == 1
+
     def test_visits_are_points_with_their_names(self):
         ax = draw_marginal_means(means_of([28, 182, 365], visits=True))
         assert [tick.get_text() for tick in ax.get_xticklabels()] == ["visit 0", "visit 1", "visit 2"]

@@ -53,7 +53,7 @@ def draw_marginal_means(tidy: pd.DataFrame, *, ax: Axes | None = None, y_label: 
     ax : axes of final size; default a figure of one and a half columns
     y_label, since : words of the axes; default from the frame
     """
-    names = [str(name) for name in tidy["strata"].unique()]
+    names = [str(name) for name in _groups(tidy).unique()]
     ax = open_axes(ax, width="one_and_half", height_mm=PANEL_MM + ROW_MM * max(len(names), 1))
     remember_frame(ax, tidy)
     columns = next((own for own in ON_LOGS if own[0] in tidy), AS_ESTIMATED)
@@ -79,10 +79,14 @@ def draw_marginal_means(tidy: pd.DataFrame, *, ax: Axes | None = None, y_label: 
     return ax
 
 
+def _groups(tidy: pd.DataFrame) -> pd.Series:
+    """Name each row's group; everyone together as in the other figures."""
+    return tidy["strata"].astype(str).replace("all", "All patients")
+
+
 def _placed(tidy: pd.DataFrame, columns: tuple[str, str, str]) -> pd.DataFrame:
     """``strata, term, x, y, low, high, n``: cells without a time stand side by side in their order."""
-    strata = tidy["strata"].astype(str).replace("all", "All patients")
-    frame = pd.DataFrame({"strata": strata, "term": tidy["term"].astype(str), "n": tidy["n"]})
+    frame = pd.DataFrame({"strata": _groups(tidy), "term": tidy["term"].astype(str), "n": tidy["n"]})
     for name, column in zip(("y", "low", "high"), columns, strict=True):
         frame[name] = tidy[column].astype(float).to_numpy()
     time = tidy["time"].to_numpy(float)
