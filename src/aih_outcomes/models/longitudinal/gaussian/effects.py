@@ -196,7 +196,7 @@ def _higher(one: Fitted | None, other: Fitted | None) -> Fitted | None:
 
 def predict_random_effects(fitted: Fitted) -> Matrix:
     """(patients, q) best linear unbiased predictions of a fit by ``fit_effects``, by patient's code."""
-    kernel: Effects = fitted.kernel  # type: ignore[assignment]
+    kernel: Effects = fitted.kernel  # type: ignore[assignment]  # a fit of fit_effects
     rows, residual = fitted.rows, fitted.rows.response - fitted.rows.X @ fitted.evaluation.beta
     pull = np.zeros((len(rows.response), rows.Z.shape[1]))
     for own, V in kernel.blocks(fitted.evaluation):
@@ -206,7 +206,7 @@ def predict_random_effects(fitted: Fitted) -> Matrix:
 
 def compute_conditional_cov(fitted: Fitted) -> Array:
     """(patients, q, q) covariance of the random effects about their predictions, β and θ taken as known (as lme4)."""
-    kernel: Effects = fitted.kernel  # type: ignore[assignment]
+    kernel: Effects = fitted.kernel  # type: ignore[assignment]  # a fit of fit_effects
     rows, q = fitted.rows, fitted.rows.Z.shape[1]
     G = kernel.random_cov(fitted.evaluation)
     pull = np.zeros((len(rows.response), q, q))
@@ -221,7 +221,7 @@ def compute_conditional_cov(fitted: Fitted) -> Array:
 
 def predict_centre_effects(fitted: Fitted) -> Vector:
     """(centres,) best linear unbiased predictions of a nested fit, by centre's code."""
-    kernel: Effects = fitted.kernel  # type: ignore[assignment]
+    kernel: Effects = fitted.kernel  # type: ignore[assignment]  # a fit of fit_effects
     rows, residual = fitted.rows, fitted.rows.response - fitted.rows.X @ fitted.evaluation.beta
     pull = np.zeros(len(rows.response))
     for own, V in kernel.blocks(fitted.evaluation):

@@ -57,7 +57,7 @@ class Held:
         inner = copy(kernel.inner)
         loadings = _loadings(kernel, component, value)
         inner.structure = replace(kernel.structure, spanned=loadings)  # type: ignore[attr-defined]  # both kernels
-        self.kernel: WithScale = inner  # type: ignore[assignment]
+        self.kernel: WithScale = inner  # type: ignore[assignment]  # both have log σ first
         self.small_sample, self.blocks, self.covariance = inner.small_sample, inner.blocks, inner.covariance
 
     @property

@@ -70,7 +70,7 @@ def why_not_told_apart(kernel: WithScale, found: Evaluation) -> str | None:
 
 def describe_singular(fitted: Fitted) -> str | None:
     """Say which component of a fit by ``fit_effects`` is 0 and what that means, or None."""
-    kernel: Effects = fitted.kernel  # type: ignore[assignment]
+    kernel: Effects = fitted.kernel  # type: ignore[assignment]  # a fit of fit_effects
     theta = fitted.evaluation.theta
     if not np.isfinite(theta).all():
         return None
