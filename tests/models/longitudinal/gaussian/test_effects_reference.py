@@ -140,9 +140,6 @@ def test_albumin_lies_above_lme_and_matches_a_tighter_lmer(pbc, reference, r_fig
     # lme stopped short: its β is 1.8e-5 of a standard error off, its smallest covariance 7e-3; the rest holds.
     assert_close(found.loglik, values["logLik"], result["rtol"], what="logLik")
     assert_close(fitted.kernel.residual_sd(found)[0] ** 2, values["residual_var"], result["rtol"], what="residual_var")
-    assert_close(
-        found.beta, values["fixed"]["est"], 2 * result["rtol"], se=se, what="fixed effects, lme short of its maximum"
-    )
     figures = r_figures("tight_fits")["albumin"]
     assert_close(found.loglik, figures["loglik"][0], 1e-10, what="logLik")
     assert_close(found.beta, figures["beta"], 1e-7, se=se, what="fixed effects")
