@@ -24,7 +24,7 @@ from aih_outcomes.models.longitudinal.fixed_effects import (
     levels_of,
     with_intercept,
 )
-from aih_outcomes.models.longitudinal.gaussian.effects import fit_effects, predict_random_effects
+from aih_outcomes.models.longitudinal.gaussian.effects import Effects, fit_effects, predict_random_effects
 from aih_outcomes.models.longitudinal.gaussian.inference import Covariance, DegreesOfFreedom
 from aih_outcomes.models.longitudinal.gaussian.likelihood import Fitted, Rows
 from aih_outcomes.models.longitudinal.gaussian.singular import describe_singular
@@ -35,6 +35,8 @@ from aih_outcomes.models.result import refuse_no_level
 from aih_outcomes.outcomes import Groups, RepeatedMeasures, Vector
 
 RandomCovariance = Literal["unstructured", "diagonal"]
+
+SERIAL_NAMES = {"correlation": "correlation_of_neighbours", "range": "range", "error share": "error_share"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,28 +78,22 @@ class RandomEffects:
         return Search(fitted, self.describe(), singular=describe_singular(fitted))
 
     def components(self, fitted: Fitted) -> pd.DataFrame:
-        """List standard deviations and correlations; serial parameters in the unit of the model's time."""
-        kernel, theta = fitted.kernel, dict(zip(fitted.kernel.parameters, fitted.evaluation.theta, strict=True))
-        G, q = kernel.random_cov(fitted.evaluation), fitted.rows.Z.shape[1]  # type: ignore[attr-defined]  # Effects
-        names = self._names(q)
+        """List standard deviations and correlations, residual SDs by level; the range in the model's unit of time."""
+        kernel: Effects = fitted.kernel  # type: ignore[assignment]  # a fit of fit_effects
+        here, q = fitted.evaluation, fitted.rows.Z.shape[1]
+        G, names = kernel.random_cov(here), self._names(q)
         sd = np.sqrt(np.diag(G))
+        pairs = [(a, b) for a in range(q) for b in range(a) if self.random_covariance == "unstructured"]
         rows = [(f"sd_{name}", value) for name, value in zip(names, sd, strict=True)]
         with np.errstate(divide="ignore", invalid="ignore"):
-            rows += [(f"correlation_{names[a]}_{names[b]}", G[a, b] / (sd[a] * sd[b])) for a in range(q)
-                     for b in range(a)]  # fmt: skip
-            rows += [(f"covariance_{names[a]}_{names[b]}", G[a, b]) for a in range(q) for b in range(a)]
-        sigma = float(np.exp(theta["log sigma"]) * np.sqrt(kernel.scales.weight))  # type: ignore[attr-defined]  # Effects
-        if "zeta" in theta:
-            rows.append((f"sd_{self.nested_in}", abs(theta["zeta"]) * float(np.exp(theta["log sigma"]))))
-        rows.append(("sd_residual", sigma))
-        rows += [(name.replace("log ", ""), float(np.exp(value))) for name, value in theta.items()
-                 if name.startswith("log sd ratio")]  # fmt: skip
-        if "atanh correlation" in theta:
-            rows.append(("correlation_of_neighbours", float(np.tanh(theta["atanh correlation"]))))
-        if "log rate" in theta:
-            rows.append(("range", float(np.exp(-theta["log rate"])) * kernel.scales.time))  # type: ignore[attr-defined]  # Effects
-        if "logit error share" in theta:
-            rows.append(("error_share", 1 / (1 + float(np.exp(-theta["logit error share"])))))
+            rows += [(f"correlation_{names[a]}_{names[b]}", G[a, b] / (sd[a] * sd[b])) for a, b in pairs]
+        rows += [(f"covariance_{names[a]}_{names[b]}", G[a, b]) for a, b in pairs]
+        if self.nested_in is not None:
+            rows.append((f"sd_{self.nested_in}", float(np.sqrt(kernel.centre_variance(here)))))
+        residual = kernel.residual_sd(here)
+        rows.append(("sd_residual", residual[0]))
+        rows += [(f"sd ratio {level}", value / residual[0]) for level, value in enumerate(residual[1:], start=2)]
+        rows += [(SERIAL_NAMES[name], value) for name, value in kernel.serial(here).items()]
         return pd.DataFrame(rows, columns=["component", "estimate"])
 
     def random_effects(self, fitted: Fitted) -> pd.DataFrame:
