@@ -104,3 +104,9 @@ def test_an_estimate_does_not_depend_on_the_unit_of_the_value():
     other = fit_random_effects(measures(frame.assign(value=frame["value"] * 1000)), by="arm")
     np.testing.assert_allclose(other.estimate, one.estimate * 1000, rtol=1e-5)
     np.testing.assert_allclose(other.tidy()["std_error"], one.tidy()["std_error"] * 1000, rtol=1e-4)
+
+
+def test_degrees_of_freedom_are_kenward_rogers_where_these_are_defined():
+    assert fit_random_effects(measures(simulated())).df_method == "kenward-roger"
+    assert fit_random_effects(measures(simulated()), method="ML").df_method == "satterthwaite"
+    assert fit_random_effects(measures(simulated()), vcov="CR2").df_method == "satterthwaite"

@@ -153,7 +153,7 @@ def fit_random_effects(
     residual_by: str | None = None,
     nested_in: str | None = None,
     weights: str | None = None,
-    df: DegreesOfFreedom = "satterthwaite",
+    df: DegreesOfFreedom | None = None,
     vcov: Covariance = "model",
     method: Method = "REML",
     scale: Scale = "identity",
@@ -177,7 +177,8 @@ def fit_random_effects(
     residual_by : column whose levels have residual variances of their own
     nested_in : column of what patients are nested in (centres), which gets a random intercept
     weights : column; the residual variance is divided by it
-    df : degrees of freedom; Kenward-Roger as R's ``pbkrtest`` (expected information) where residuals are independent
+    df : degrees of freedom; None for Kenward-Roger (as R's ``pbkrtest``, expected information, where residuals are
+        independent), and Satterthwaite where it is not defined: after ``ML``, or with a robust ``vcov``
     vcov : of the estimates: model-based, or robust to a wrong covariance (``CR0``, ``CR2``, ``CR3``)
     method : restricted or full maximum likelihood
     scale : ``log`` for quantities that change by factors
@@ -211,6 +212,8 @@ def fit_random_effects(
     """
     refuse_no_level(conf_level)
     chosen = RandomEffects(random, random_covariance, serial, residual_by, nested_in, weights)
+    if df is None:
+        df = "kenward-roger" if (method, vcov) == ("REML", "model") else "satterthwaite"
     _check_choices(chosen, df, vcov, method, scale, missing)
     needed = [name for name in (residual_by, nested_in, weights) if name is not None]
     fixed = build_fixed_effects(measures, by=by, covariates=covariates, course=course, scale=scale, from_day=from_day,
