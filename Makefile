@@ -1,7 +1,7 @@
 # GNU make 3.81 (macOS) is enough. What needs more than a line is a Python script in tools/.
 .DEFAULT_GOAL := help
 .PHONY: help environment report test check notebooks manual parity data truth bench-endpoints bench-survival \
-  bench-longitudinal recovery-endpoints recovery-survival recovery-longitudinal convergence-longitudinal lock clean \
+  bench-longitudinal bench-load recovery-endpoints recovery-survival recovery-longitudinal convergence-longitudinal lock clean \
   distclean
 
 BIN := .venv/bin
@@ -62,6 +62,9 @@ bench-survival: $(STAMP)  ## how fast the survival models are, beside R where it
 
 bench-longitudinal: $(STAMP)  ## how fast the mixed models are, beside R and statsmodels, 2 minutes (fewer rows: ARGS=100000)
 	$(BIN)/python tools/bench_longitudinal.py $(ARGS)
+
+bench-load: $(STAMP)  ## how fast sources are read: OMOP, FHIR, REDCap; 20 million rows, 5 minutes (fewer: ARGS=20000)
+	$(BIN)/python tools/bench_load.py $(ARGS)
 
 recovery-endpoints: $(STAMP)  ## endpoints against the simulated truth, 3 minutes (fewer children: ARGS="700 5000")
 	$(BIN)/python tools/recovery_endpoints.py $(ARGS)

@@ -31,3 +31,9 @@ def shared() -> Path:
     if os.environ.get("AIH_REQUIRE_SHARED") == "1":
         pytest.fail(f"{reason} (AIH_REQUIRE_SHARED=1 makes this a failure)", pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_inputs(shared: Path) -> Path:
+    """Folder of real exports that others made."""
+    return shared / "inputs"

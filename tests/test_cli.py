@@ -44,7 +44,7 @@ def assert_three_parts(done, code):
 def test_help_names_the_commands_in_plain_words(project):
     done = run(project, "--help")
     assert done.returncode == 0
-    for word in ("check", "derive", "report", "simulate", "must not guide treatment"):
+    for word in ("init", "check", "derive", "report", "simulate", "template", "key", "must not guide treatment"):
         assert word in done.stdout
 
 
@@ -125,3 +125,52 @@ def test_derive_writes_one_row_per_patient_and_the_query_list(project):
     assert sorted(path.name for path in folder.iterdir()) == ["analysis_set.csv", "analysis_set.sav", "query_list.xlsx"]
     assert "stay inside the study group" in done.stdout
     assert_three_parts(run(project, "derive", "reports/plans/study.toml", "--format", "doc"), 3)
+
+
+def test_data_are_checked_without_a_plan_and_the_rows_set_aside_are_written(project):
+    (project / "data/patients.csv").write_text(PATIENTS + GIRL, encoding="utf-8")
+    lost = f"{LABS}SECRET-8,2010-02-03,alt,40,U/L,=,40,reported\n"
+    (project / "data/labs.csv").write_text(lost, encoding="utf-8")
+    done = run(project, "check", "data", "--set-aside", "aside.csv")
+    assert done.returncode == 0, done.stderr
+    for told in ("data is read as tables", "Patients read: 1", "not in the table 'patients'", "No identifiers"):
+        assert told in " ".join(done.stdout.split())
+    written = (project / "aside.csv").read_text(encoding="utf-8-sig")
+    assert "labs,labs.csv,2,patient_id" in written
+    assert "SECRET" not in done.stdout + written
+
+
+def test_a_study_begins_with_init_and_check_says_what_to_fill(project):
+    text = "Study no;Sex;DOB;Diagnosed;Last seen\nSECRET-1;F;03.02.2009;04.05.2019;01.01.2024\n"
+    (project / "children.csv").write_text(text, encoding="utf-8")
+    done = run(project, "init", "mine", "--from", "children.csv")
+    assert done.returncode == 0, done.stderr
+    assert "wait to be filled" in done.stdout
+    assert "SECRET" not in done.stdout
+    assert_three_parts(run(project, "check", "mine/reports/plans/study.toml"), code=3)
+    assert_three_parts(run(project, "init", "mine", "--from", "children.csv"), code=3)
+    mapping = project / "mine/reports/plans/mapping.toml"
+    mapping.write_text(mapping.read_text(encoding="utf-8").replace("…", "ongoing"), encoding="utf-8")
+    checked = run(project, "check", "mine/reports/plans/study.toml")
+    assert checked.returncode == 0, checked.stderr
+    assert "Patients in the study: 1" in checked.stdout
+
+
+def test_an_option_that_does_not_go_with_a_plan_is_refused(project):
+    assert_three_parts(run(project, "check", "reports/plans/study.toml", "--condition", "x"), code=3)
+
+
+def test_blank_forms_and_a_key_are_written_and_a_key_never_twice(project):
+    assert run(project, "template", "blank").returncode == 0
+    assert (project / "blank/template.xlsx").is_file()
+    assert list((project / "blank/redcap").glob("*.csv"))
+    assert run(project, "key", "secret.key").returncode == 0
+    assert_three_parts(run(project, "key", "secret.key"), code=3)
+
+
+@pytest.mark.parametrize("source", ["redcap/simple", "omop/Synthea27Nj_5.4", "fhir"])
+def test_data_of_another_disease_are_told_and_refused_in_three_parts(project, shared_inputs, source):
+    done = run(project, "check", str(shared_inputs / source))
+    assert "is read as" in done.stdout
+    assert done.returncode in (3, 4)
+    assert_three_parts(done, done.returncode)

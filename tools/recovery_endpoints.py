@@ -24,7 +24,7 @@ from aih_outcomes.endpoints.events.liver_events import derive_asc_conversion
 from aih_outcomes.endpoints.response.evaluation import MET, NOT_MET
 from aih_outcomes.endpoints.response.response import Response, derive_response
 from aih_outcomes.simulate import reveal_truth, simulate_cohort
-from aih_outcomes.simulate.export import SEED
+from aih_outcomes.simulate.exports.tables import SEED
 from aih_outcomes.simulate.parameters import IggMissing
 from aih_outcomes.study.rates import estimate_response_rates
 

@@ -1,4 +1,4 @@
-"""The command line: check a cohort, derive its endpoints, build a report, write the synthetic cohort."""
+"""The command line: begin a study, check its data, derive endpoints, build a report, write the synthetic cohort."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from aih_outcomes.errors import AihError, ReportError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from aih_outcomes.study.overview import Section
 
 app = typer.Typer(
     name="aih-outcomes",
@@ -36,31 +38,61 @@ def _commands() -> None:
 
 
 @app.command()
-def check(plan: PlanArgument, data: DataOption = None) -> None:
-    """Read the data of PLAN, and print what was set aside for checking, and why. Nothing is written."""
-    from aih_outcomes.cohort import check_follow_up
-    from aih_outcomes.study import Study, read_plan
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder of the study")],
+    data: Annotated[Path, typer.Option("--from", metavar="PATH", help="Your data: a file or folder; it stays there")],
+) -> None:
+    """Begin a study: a plan, a mapping filled from your files' own columns where one is needed, and the notebooks."""
+    from aih_outcomes.study.start import start_study
 
-    study = Study(read_plan(plan), plan, Path(), data)
-    source = study.source
-    report = source.load_report
-    assert report is not None
-    typer.echo(f"{study.plan.title}\n\nRows read = rows kept + rows set aside for checking")
-    _print_table(report[report["n_read"] > 0])
-    if len(source.set_aside):
-        reasons = source.set_aside.fillna("").groupby(["table", "column", "rule", "way_out"], sort=True)["source_row"]
-        typer.echo("\nSet aside for checking (line numbers of the file; the header is line 1)")
-        counted = reasons.agg(n="size", lines=lambda rows: _first([int(r) for r in rows if r != ""])).reset_index()
-        _print_table(counted)
+    started = start_study(folder, data)
+    typer.echo(f"{started.data.name} is read as {started.found.name} ({started.found.recognised_by}).\n\nWritten:")
+    for path in started.written:
+        typer.echo(f"  {path}")
+    typer.echo("\nNext:")
+    for number, step in enumerate(started.next_steps(), start=1):
+        typer.echo(f"  {number}. {step}")
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A plan (.toml), or data of any format")],
+    data: DataOption = None,
+    mapping: Annotated[Path | None, typer.Option(metavar="FILE", help="Mapping of data without a plan")] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Key of the pseudonyms, for data without a plan")
+    ] = None,
+    condition: Annotated[
+        str | None, typer.Option(help="Whose patients are read from FHIR or OMOP; default autoimmune hepatitis")
+    ] = None,
+    set_aside: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the rows set aside to this CSV file")
+    ] = None,
+) -> None:
+    """Read the data of a plan, or data, and print what was set aside for checking, and why.
+
+    Nothing is written without --set-aside, and nothing printed names a patient.
+    """
+    from aih_outcomes.load.set_aside_file import write_set_aside
+    from aih_outcomes.study.opened import open_source
+    from aih_outcomes.study.overview import describe_reading
+
+    opened = open_source(path, data=data, mapping=mapping, key=key, condition=condition)
+    typer.echo(opened.title)
+    for section in opened.describe():
+        _print_section(section)
+    cohort = opened.read()
+    for section in describe_reading(cohort):
+        _print_section(section)
+    if set_aside is not None:
+        typer.echo(f"\nRows set aside: {write_set_aside(cohort, set_aside)}")
+    if opened.study is not None:
+        typer.echo("\nExclusions of the plan")
+        _print_table(opened.study.cohort.exclusions)
+        typer.echo(f"\nPatients in the study: {opened.study.cohort.n_patients}")
+        typer.echo(f"Response criteria: {opened.study.definition.describe()}")
     else:
-        typer.echo("\nNothing was set aside.")
-    typer.echo("\nFollow-up")
-    found = check_follow_up(source)
-    _print_table(found.assign(rows=[_first(rows) for rows in found["rows"]]))
-    cohort = study.cohort
-    typer.echo("\nExclusions of the plan")
-    _print_table(cohort.exclusions)
-    typer.echo(f"\nPatients in the study: {cohort.n_patients}\nResponse criteria: {study.definition.describe()}")
+        typer.echo(f"\nPatients read: {cohort.n_patients}")
 
 
 @app.command()
@@ -94,7 +126,7 @@ def report(
         raise ReportError(
             f"{len(result.failed)} notebook(s) failed ({said})",
             "A report is complete when every notebook ran",
-            "The page shows which; run the notebook in Jupyter to see more",
+            "The page shows which. One that asks what your data do not hold is taken out of 'notebooks' in the plan",
         )
 
 
@@ -126,6 +158,30 @@ def derive(
 
 
 @app.command()
+def template(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made if it does not exist")],
+) -> None:
+    """Write blank forms of the tables: an Excel workbook, and a REDCap data dictionary, each with its codebook."""
+    from aih_outcomes.load.redcap.blank import write_redcap_template
+    from aih_outcomes.load.spreadsheets.templates import write_workbook_template
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_workbook_template(folder / "template.xlsx")
+    write_redcap_template(folder / "redcap")
+    typer.echo(f"Blank workbook: {folder / 'template.xlsx'}\nBlank REDCap dictionary: {folder / 'redcap'}")
+
+
+@app.command()
+def key(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="New file, outside the folder of the data")],
+) -> None:
+    """Make a key for pseudonyms. Keep it apart from the data: who holds both can tell who the patients are."""
+    from aih_outcomes.load.privacy.keys import new_key
+
+    typer.echo(f"Key: {new_key(path)}\nName it in the plan: [data] key. Without it no pseudonym can be made again.")
+
+
+@app.command()
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the tables")],
     seed: Annotated[
@@ -140,8 +196,12 @@ def simulate(
     typer.echo(f"Invented cohort of {patients} children: {folder}")
 
 
-def _first(rows: list[int], shown: int = 8) -> str:
-    return ", ".join(str(row) for row in sorted(rows)[:shown]) + (" …" if len(rows) > shown else "")
+def _print_section(section: Section) -> None:
+    if len(section.table):
+        typer.echo(f"\n{section.title}")
+        _print_table(section.table)
+    elif section.if_empty:
+        typer.echo(f"\n{section.if_empty}")
 
 
 def _print_table(frame: pd.DataFrame) -> None:

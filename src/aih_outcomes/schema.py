@@ -9,11 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
 
 from aih_outcomes.catalogue import read_analytes, read_drugs
 from aih_outcomes.errors import DataError
 from aih_outcomes.units import COMPARATORS
 
+Mask = pd.Series | NDArray[np.bool_]
 Kind = Literal["identifier", "text", "category", "date", "number", "integer", "yes_no"]
 
 DTYPES: dict[str, str] = {
@@ -41,6 +44,8 @@ _UNREAD: dict[Kind, tuple[str, str, str]] = {
     "integer": ("no whole number", "A count, grade or class is a whole number", "Correct these cells"),
     "yes_no": ("neither True nor False", "A flag is True, False or empty", "Turn these cells into True and False"),
 }
+DATE_PRECISIONS = ("day", "month", "year")
+MISSING = "required value is missing"
 VIOLATION_COLUMNS = ("row", "column", "rule")
 
 
@@ -109,6 +114,12 @@ def _number(name: str, describes: str, low: float, high: float, unit: str = "", 
 
 def _table(name: str, one_row_per: str, *columns: Column) -> Table:
     source = (
+        _category(
+            "date_precision",
+            "How exactly the least certain date of the row is known; empty means to the day. A date known to the month "
+            "stands on its 15th, to the year on 1 July",
+            DATE_PRECISIONS,
+        ),
         _text("source_file", "File that the row was read from"),
         Column(name="source_row", kind="integer", describes="Line of that file, the header being line 1"),
     )
@@ -153,6 +164,7 @@ TABLES: dict[str, Table] = {
                 "first_seen_date",
                 required=False,
             ),
+            _text("diagnosis_era", "Five years in which the diagnosis fell, e.g. 2015-2019, where dates were shifted"),
             _text("centre", "Reporting centre"),
             _category("diagnosis", "What the clinicians call the disease", DIAGNOSES),
             _category(
@@ -363,6 +375,10 @@ TABLES: dict[str, Table] = {
                 ("visit", "linkage", "registry", "letter"),
                 required=True,
             ),
+            _flag(
+                "laboratory_outage",
+                "Results of this period are missing in part, as a laboratory was out of order",
+            ),
         ),
     )
 }
@@ -390,7 +406,8 @@ def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
             "Leave out a table that there is not; it is then empty",
         )  # fmt: skip
     _refuse_names(frame, name)
-    return pd.DataFrame({column.name: _conform_column(frame, column, name) for column in TABLES[name].columns})
+    columns = {column.name: _conform_column(frame, column, name) for column in TABLES[name].columns}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
 
 def _refuse_names(frame: pd.DataFrame, table: str) -> None:
@@ -415,15 +432,16 @@ def _letters(name: object) -> str:
     return "".join(filter(str.isalnum, str(name).casefold()))
 
 
-def _conform_column(frame: pd.DataFrame, column: Column, table: str) -> pd.Series:
+def _conform_column(frame: pd.DataFrame, column: Column, table: str) -> ExtensionArray:
     dtype: Any = DTYPES[column.kind]
     if column.name not in frame:
-        return pd.Series(index=pd.RangeIndex(len(frame)), dtype=dtype)
-    values = frame[column.name].reset_index(drop=True)
+        empty: ExtensionArray = pd.Series(index=pd.RangeIndex(len(frame)), dtype=dtype).array
+        return empty
+    values = frame[column.name]
     if values.dtype != dtype and dtype != "string":
         values = _read_kind(values, column, table)
-    typed: pd.Series = values.astype(dtype, copy=False)
-    return typed
+    cells: ExtensionArray = values.astype(dtype, copy=False).array
+    return cells
 
 
 def _read_kind(values: pd.Series, column: Column, table: str) -> pd.Series:
@@ -462,14 +480,18 @@ def find_violations(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     -------
     frame ``row, column, rule``: one line per broken rule; ``row`` is the position in ``frame``
     """
-    checks: list[tuple[pd.Series, str, str]] = []
+    checks: list[tuple[Mask, str, str]] = []
     for column in TABLES[name].columns:
         values = frame[column.name]
-        if column.required:
-            checks.append((values.isna(), column.name, "required value is missing"))
-        if column.levels:
-            wrong = values.notna() & ~values.isin(column.levels)
-            checks.append((wrong, column.name, f"must be one of {', '.join(column.levels)}"))
+        if column.levels:  # a look at the few distinct words is faster than one at each row
+            words = {None if pd.isna(word) else word for word in values.unique()}
+            if column.required and None in words:
+                checks.append((values.isna(), column.name, MISSING))
+            if words - {None, *column.levels}:
+                wrong = values.notna() & ~values.isin(column.levels)
+                checks.append((wrong, column.name, f"must be one of {', '.join(column.levels)}"))
+        elif column.required:
+            checks.append((values.isna(), column.name, MISSING))
         if column.at_least is not None and column.at_most is not None:
             outside = (values < column.at_least) | (values > column.at_most)
             checks.append((outside, column.name, f"must lie between {column.at_least:g} and {column.at_most:g}"))
@@ -480,7 +502,7 @@ def find_violations(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return pd.concat([found, _find_implausible(frame)], ignore_index=True) if name == "labs" else found
 
 
-def list_broken(checks: Sequence[tuple[pd.Series, str, str]]) -> pd.DataFrame:
+def list_broken(checks: Sequence[tuple[Mask, str, str]]) -> pd.DataFrame:
     """Return ``row, column, rule`` for each row at which a check ``(mask of bad rows, column, rule)`` is true."""
     parts = [(positions(bad), column, rule) for bad, column, rule in checks]
     columns = {"row": np.concatenate([rows for rows, _, _ in parts] or [np.empty(0, dtype=np.int64)])}
@@ -489,8 +511,10 @@ def list_broken(checks: Sequence[tuple[pd.Series, str, str]]) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=list(VIOLATION_COLUMNS))
 
 
-def positions(bad: pd.Series) -> np.ndarray:
+def positions(bad: Mask) -> NDArray[np.intp]:
     """Return the positions, from 0, at which a mask is true; missing counts as not true."""
+    if isinstance(bad, np.ndarray):
+        return np.flatnonzero(bad)
     return np.flatnonzero(bad.to_numpy(dtype=bool, na_value=False))
 
 
@@ -500,7 +524,8 @@ def _find_implausible(labs: pd.DataFrame) -> pd.DataFrame:
     high = labs["analyte"].map(limits["plausible_high"]).astype(float)
     outside = list_broken([((labs["value"] < low) | (labs["value"] > high), "value", "")])
     analytes = labs["analyte"].iloc[outside["row"]].astype(object)
-    return outside.assign(rule=[_plausible_rule(limits, analyte) for analyte in analytes])
+    rules = {analyte: _plausible_rule(limits, analyte) for analyte in analytes.unique()}
+    return outside.assign(rule=[rules[analyte] for analyte in analytes])
 
 
 def _plausible_rule(limits: pd.DataFrame, analyte: str) -> str:

@@ -1,55 +1,102 @@
-"""Units as clinics write them, comparators, and conversion to the canonical unit."""
+"""Units as clinics write them, results as laboratories print them, and conversion to the canonical unit."""
 
 import re
-from functools import cache
+import unicodedata
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 import pandas as pd
 
-from aih_outcomes.catalogue import read_analytes, read_conversions
+from aih_outcomes.catalogue import read_analytes, read_conversions, read_unit_spellings
 
 COMPARATORS = ("=", "<", "<=", ">", ">=")
 DRUG_DOSE_UNITS = ("mg/day", "mg/kg/day")
+TITRE_UNIT = "{titer}"
+LONGEST = 64  # characters; a longer cell is no result and no unit, and need not be looked through
 
-# How clinics write what UCUM calls something else; keys are lower case without spaces.
-_WRITTEN = {
-    "u/l": "U/L", "iu/l": "[IU]/L", "[iu]/l": "[IU]/L", "ui/l": "[IU]/L", "e/l": "U/L", "u/ml": "U/mL",
-    "ukat/l": "ukat/L", "mikrokat/l": "ukat/L", "nkat/l": "nkat/L",
-    "umol/l": "umol/L", "mcmol/l": "umol/L", "mmol/l": "mmol/L",
-    "mg/dl": "mg/dL", "g/dl": "g/dL", "gm/dl": "g/dL", "mg/ml": "mg/mL",
-    "s": "s", "sec": "s", "secs": "s", "seconds": "s",
-    "meq/l": "meq/L", "10*6/l": "10*6/L", "10^6/l": "10*6/L", "10e6/l": "10*6/L",
-    "10*9/l": "10*9/L", "10^9/l": "10*9/L", "10e9/l": "10*9/L", "gpt/l": "10*9/L",
-    "10*4/ul": "10*4/uL", "10^4/ul": "10*4/uL",
-    "10*3/ul": "10*3/uL", "10^3/ul": "10*3/uL", "10e3/ul": "10*3/uL", "k/ul": "10*3/uL", "/ul": "/uL",
-    "1": "1", "{inr}": "1", "inr": "1", "ratio": "1", "{titer}": "{titer}", "titre": "{titer}", "titer": "{titer}",
-}  # fmt: skip
-_SUPERSCRIPTS = str.maketrans({"⁹": "^9", "³": "^3", "×": "x"})
-_RESULT = re.compile(r"^\s*(<=|>=|<|>|≤|≥|=)?\s*(?:1\s*:\s*)?([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*$")
-_COMPARATOR_WORDS = {"≤": "<=", "≥": ">=", "": "="}
+_ACCEPTED = ("exact", "checked")
+_SUPERSCRIPTS = str.maketrans({"⁰": "^0", "¹": "^1", "²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5", "⁶": "^6", "⁹": "^9"})
+_INVERSE = re.compile(r"[.·*]?(d?l|ul|kg|д?л)\^?[-−]\^?1$", re.IGNORECASE)  # µmol·L⁻¹
+_ANNOTATION = re.compile(r"\{[^{}]*\}")  # {cells}/uL: in UCUM what stands in braces changes nothing
+_TIMES = re.compile(r"^[xX×*·]+(?=1)")  # × 10⁹/L
+_RESULT = re.compile(
+    r"\s*(?P<sign><=|=<|>=|=>|<|>|≤|≥|=|less than|more than|greater than)?\s*"
+    r"(?P<one>1\s*[:/]\s*)?(?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?)"
+    r"(?:\s*[*↑↓]|\s+\(?(?:HH|LL|H|L)\)?)?\s*",
+    re.IGNORECASE | re.ASCII,
+)
+_SIGNS = {
+    "": "=",
+    "≤": "<=",
+    "=<": "<=",
+    "≥": ">=",
+    "=>": ">=",
+    "less than": "<",
+    "more than": ">",
+    "greater than": ">",
+}
 
 
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Canonical value = factor × value + offset."""
+
+    factor: float
+    offset: float
+
+
+@lru_cache(maxsize=1024)
 def normalise_unit(text: str) -> str:
     """Return the UCUM spelling of a unit, or the text itself where it is not known.
 
     Examples
     --------
-    >>> [normalise_unit(text) for text in ("IU/l", "µmol/l", "× 10⁹/L", "G/l", "g/l")]
-    ['[IU]/L', 'umol/L', '10*9/L', '10*9/L', 'g/L']
+    >>> [normalise_unit(text) for text in ("IU/l", "µmol/l", "× 10⁹/L", "G/l", "g/l", "mkat/L")]
+    ['[IU]/L', 'umol/L', '10*9/L', '10*9/L', 'g/L', 'mkat/L']
     """
-    plain = text.strip().replace("µ", "u").replace("μ", "u")
-    if plain in {"G/l", "G/L"}:  # giga per litre (cells), never grams
-        return "10*9/L"
-    if plain in {"g/l", "g/L"}:
-        return "g/L"
-    key = plain.translate(_SUPERSCRIPTS).replace(" ", "").lower()
-    return _WRITTEN.get(key.removeprefix("x"), plain)
+    if len(text) > LONGEST:
+        return text
+    plain = unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS)).strip().replace("μ", "u")
+    bare = _TIMES.sub("", "".join(plain.split())).replace("mm^3", "mm3")
+    known = _spellings()
+    spellings = (bare, bare.casefold(), _INVERSE.sub(r"/\1", bare).casefold(), _ANNOTATION.sub("", bare).casefold())
+    for spelling in spellings:
+        if spelling in known:
+            return known[spelling]
+    return plain
+
+
+def is_known_unit(text: str) -> bool:
+    """Return whether ``text`` is a unit that the catalogue knows, of whatever analyte."""
+    return normalise_unit(text) in _spellings().values()
 
 
 @cache
-def _factors() -> dict[tuple[str, str], float]:
+def _spellings() -> dict[str, str]:
+    """Return spelling without blanks → UCUM unit; only where case tells two units apart does it stand in capitals."""
+    table = read_unit_spellings()
+    written = {_bare(text): unit for text, unit in zip(table["written"], table["unit"], strict=True)}
+    return {unit.casefold(): unit for unit in read_conversions()["unit"]} | {
+        spelling if spelling.casefold() in {"g/l", "t/l", "tpt/l"} else spelling.casefold(): unit
+        for spelling, unit in written.items()
+    }
+
+
+def _bare(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).replace("μ", "u").split())
+
+
+@cache
+def _conversions(*, accepted: bool) -> dict[tuple[str, str], Conversion]:
     table = read_conversions()
-    return {(a, u): float(f) for a, u, f in zip(table["analyte"], table["unit"], table["factor"], strict=True)}
+    rows = table[table["confidence"].isin(_ACCEPTED) == accepted]
+    return {
+        (analyte, unit): Conversion(float(factor), float(offset))
+        for analyte, unit, factor, offset in zip(
+            rows["analyte"], rows["unit"], rows["factor"], rows["offset"], strict=True
+        )
+    }
 
 
 @cache
@@ -61,28 +108,77 @@ def canonical_units() -> dict[str, str]:
 
 def accepted_units(analyte: str) -> list[str]:
     """Return the units that can be converted for ``analyte``, canonical first."""
-    return [unit for name, unit in _factors() if name == analyte]
+    return [unit for name, unit in _conversions(accepted=True) if name == analyte]
+
+
+def find_conversion(analyte: str, unit: str) -> Conversion | None:
+    """Return the exact conversion from ``unit`` to the canonical unit of ``analyte``, or None."""
+    return _conversions(accepted=True).get((analyte, normalise_unit(unit)))
+
+
+def find_approximate(analyte: str, unit: str) -> Conversion | None:
+    """Return a conversion that holds about, from memory or by assay: to be offered, never used unasked."""
+    return _conversions(accepted=False).get((analyte, normalise_unit(unit)))
+
+
+def compute_canonical(amount: float, analyte: str, unit: str) -> float:
+    """Return ``amount`` in the canonical unit of ``analyte``; NaN where no exact conversion is known.
+
+    Examples
+    --------
+    >>> compute_canonical(800, "igg", "mg/dL"), round(compute_canonical(6.5, "hba1c", "%"), 1)
+    (8.0, 47.5)
+    """
+    known = find_conversion(analyte, unit)
+    return known.factor * amount + known.offset if known else np.nan
 
 
 def compute_factor(analyte: str, unit: str) -> float:
-    """Return canonical units per ``unit`` of ``analyte``; NaN where no exact conversion is known."""
-    return _factors().get((analyte, normalise_unit(unit)), np.nan)
-
-
-def compute_factors(analyte: pd.Series, unit: pd.Series) -> pd.Series:
-    """Return ``compute_factor`` for each row; NaN where the unit is missing or unknown."""
-    pairs = pd.DataFrame({"analyte": analyte.to_numpy(), "unit": unit.to_numpy()}).drop_duplicates()
-    known = {pair: compute_factor(*pair) for pair in pairs.dropna().itertuples(index=False, name=None)}
-    found = [known.get(key, np.nan) for key in zip(analyte, unit, strict=True)]
-    return pd.Series(found, index=analyte.index, dtype=float)
+    """Return canonical units per ``unit``; NaN where no exact conversion is known or the two scales differ in zero."""
+    known = find_conversion(analyte, unit)
+    return known.factor if known and not known.offset else np.nan
 
 
 def parse_results(text: pd.Series) -> pd.DataFrame:
-    """Split laboratory results as printed into ``comparator, number``.
+    """Split laboratory results as printed into ``comparator, number, titre``; each distinct text is read once.
 
-    ``<5`` → ``<, 5``; ``1:640`` → ``=, 640``; what is no number becomes NaN, so that the caller sets it aside.
+    ``<5`` → ``<, 5``; ``1:640`` and ``1/640`` → ``=, 640`` with ``titre`` true; flags behind the number (``H``, ``*``)
+    are passed over. What is no number becomes NaN, so that the caller sets it aside.
+
+    Examples
+    --------
+    >>> parse_results(pd.Series(["<5", ">1:1280", "12.5 H", "1,5"])).values.tolist()
+    [['<', 5.0, False], ['>', 1280.0, True], ['=', 12.5, False], [<NA>, nan, False]]
     """
-    parts = text.astype("string").str.extract(_RESULT)
-    sign = parts[0].fillna("").replace(_COMPARATOR_WORDS)
-    number = pd.to_numeric(parts[1], errors="coerce").astype(float)
-    return pd.DataFrame({"comparator": sign.where(number.notna()).astype("string"), "number": number}, index=text.index)
+    places, distinct = pd.factorize(text.astype(object))
+    read = [_read_result(cell) for cell in distinct]
+    found = pd.DataFrame([*read, (None, np.nan, False)], columns=["comparator", "number", "titre"])
+    found = found.astype({"comparator": "string", "number": float, "titre": bool})
+    return found.take(places).set_axis(text.index)
+
+
+def read_plain(cell: str) -> str:
+    """Return a cell with full-width digits and signs as plain ones; nothing where a digit is raised or circled.
+
+    ``45¹`` is 45 with a footnote, ``10²`` is 100: neither is 451 or 102, which compatibility forms would make of them.
+
+    Examples
+    --------
+    >>> read_plain("＞7000"), read_plain("45¹")
+    ('>7000', '')
+    """
+    if cell.isascii():
+        return cell
+    tags = {unicodedata.decomposition(sign).partition(" ")[0] for sign in cell}
+    return "" if tags & {"<super>", "<sub>", "<circle>"} else unicodedata.normalize("NFKC", cell)
+
+
+def _read_result(text: object) -> tuple[str | None, float, bool]:
+    short = isinstance(text, str) and len(text) <= LONGEST
+    found = _RESULT.fullmatch(read_plain(str(text))) if short else None
+    # float() rounds to the nearest number; the parser of pandas may be off by the last bit.
+    number = float(found["number"]) if found else np.inf
+    if found is None or not np.isfinite(number):
+        return None, np.nan, False
+    sign = (found["sign"] or "").casefold()
+    return _SIGNS.get(sign, sign), number, found["one"] is not None

@@ -4,45 +4,105 @@
 """
 
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 
-_HERE = files(__package__)
+from aih_outcomes.catalogue.codes import (
+    USED,
+    Match,
+    analyte_by_code,
+    condition_by_code,
+    drug_by_code,
+    find_analyte,
+    find_drug,
+    matches,
+)
+from aih_outcomes.catalogue.tables import FOLDER, read_cached, read_table
 
-
-@cache
-def _read(name: str) -> pd.DataFrame:
-    with (_HERE / f"{name}.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file)
+__all__ = (
+    "USED",
+    "Match",
+    "analyte_by_code",
+    "condition_by_code",
+    "definition_files",
+    "drug_by_code",
+    "find_analyte",
+    "find_drug",
+    "matches",
+    "read_analytes",
+    "read_conditions",
+    "read_conversions",
+    "read_drugs",
+    "read_gene_matches",
+    "read_genes",
+    "read_growth_reference",
+    "read_missing_words",
+    "read_reference_limits",
+    "read_titre_words",
+    "read_unit_guesses",
+    "read_unit_spellings",
+)
 
 
 def read_analytes() -> pd.DataFrame:
-    """Return analytes: ``analyte, name, unit`` (canonical, UCUM), plausible range, LOINC code."""
-    return _read("analytes").copy()
+    """Return analytes: ``analyte, name, unit`` (canonical, UCUM), plausible range, range without a warning, LOINC.
+
+    A value outside the plausible range is set aside; one outside the range without a warning is kept and counted.
+    """
+    return read_table("analytes")
 
 
 def read_conversions() -> pd.DataFrame:
-    """Return accepted units: canonical value = factor × value."""
-    return _read("conversions").copy()
+    """Return units: canonical value = factor × value + offset. Only ``exact`` and ``checked`` ones are accepted."""
+    return read_table("conversions")
 
 
 def read_drugs() -> pd.DataFrame:
-    """Return drugs: class, mg prednisolone per mg (empty where there is no accepted equivalence), whether advanced."""
-    drugs = _read("drugs").copy()
+    """Return drugs: class, usual line, mg prednisolone per mg (empty where none is accepted), whether advanced."""
+    drugs = read_table("drugs")
     drugs["advanced"] = drugs["advanced"].eq("yes")
     return drugs
 
 
 def read_gene_matches() -> pd.DataFrame:
     """Return gene + mechanism + zygosity → drug class, as the literature describes it; never a recommendation."""
-    return _read("gene_matches").copy()
+    return read_table("gene_matches")
+
+
+def read_genes() -> pd.DataFrame:
+    """Return genes of immune dysregulation with or like autoimmune hepatitis: disease, OMIM, liver, group."""
+    return read_table("genes")
+
+
+def read_conditions() -> pd.DataFrame:
+    """Return conditions and procedures, and the ``table, column, word`` of the schema that each becomes."""
+    return read_table("conditions")
+
+
+def read_missing_words() -> pd.DataFrame:
+    """Return words that stand for no result in clinics' files; offered to the user, never assumed."""
+    return read_table("missing_words")
+
+
+def read_titre_words() -> pd.DataFrame:
+    """Return words in place of a titre: ``negative`` or ``positive``, but at which dilution is not told."""
+    return read_table("titre_words")
+
+
+def read_unit_spellings() -> pd.DataFrame:
+    """Return how clinics write units, and the UCUM unit meant."""
+    return read_table("unit_spellings")
+
+
+def read_unit_guesses() -> pd.DataFrame:
+    """Return signs by which a missing unit may be guessed; the guess is offered, never used."""
+    return read_table("unit_guesses")
 
 
 def read_reference_limits() -> pd.DataFrame:
     """Return lower and upper reference limits by analyte, table, sex and age band ``[from, to)`` in years."""
-    return _read("reference_limits").copy()
+    return read_table("reference_limits")
 
 
 def read_growth_reference() -> pd.DataFrame:
@@ -55,7 +115,7 @@ def read_growth_reference() -> pd.DataFrame:
 
 @cache
 def _growth_reference() -> pd.DataFrame:
-    rows, sources = _read("growth_reference"), _read("growth_sources").set_index("table")
+    rows, sources = read_cached("growth_reference"), read_cached("growth_sources").set_index("table")
     of = sources.reindex(rows["table"])
     told = {name: of[name].to_numpy(dtype=object) for name in ("reference", "source", "confidence")}
     return rows.drop(columns="table").assign(**told)
@@ -63,5 +123,5 @@ def _growth_reference() -> pd.DataFrame:
 
 def definition_files() -> dict[str, Path]:
     """Return the shipped response criteria: name → TOML file."""
-    folder = Path(str(_HERE / "definitions"))
+    folder = Path(str(FOLDER / "definitions"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from aih_outcomes.catalogue import read_analytes, read_drugs
-from aih_outcomes.units import accepted_units, canonical_units, compute_factor
+from aih_outcomes.units import accepted_units, canonical_units, compute_canonical, find_conversion
 
 DAYS_PER_MONTH = 365.25 / 12
 TRANSAMINASES = ("alt", "ast")
@@ -122,7 +122,7 @@ class Criterion(Part):
             raise ValueError(f"{self.analyte}: give one of at_most_xuln, at_most or below with its unit, fall_percent")
         if not self.in_unit and self.unit:
             raise ValueError(f"{self.analyte}: unit belongs to at_most or below; leave it out")
-        if self.in_unit and not compute_factor(self.analyte, self.unit) > 0:
+        if self.in_unit and find_conversion(self.analyte, self.unit) is None:
             accepted = ", ".join(accepted_units(self.analyte))
             raise ValueError(f"{self.analyte}: unit {self.unit!r} has no exact conversion; expected one of {accepted}")
         if self.method and canonical_units()[self.analyte] != TITER:
@@ -141,7 +141,7 @@ class Criterion(Part):
             return 1 - self.fall_percent / 100
         if self.at_most_xuln is not None:
             return self.at_most_xuln
-        return (self.at_most or self.below or 0.0) * compute_factor(self.analyte, self.unit)
+        return compute_canonical(self.at_most or self.below or 0.0, self.analyte, self.unit)
 
     def in_words(self) -> str:
         """Return the criterion as a reader would write it."""
@@ -331,7 +331,7 @@ class Recovered(Part):
 
     @model_validator(mode="after")
     def _known_unit(self) -> Recovered:
-        if not compute_factor(self.analyte, self.unit) > 0:
+        if find_conversion(self.analyte, self.unit) is None:
             accepted = ", ".join(accepted_units(self.analyte))
             raise ValueError(f"{self.analyte}: unit {self.unit!r} has no exact conversion; expected one of {accepted}")
         return self
@@ -339,7 +339,7 @@ class Recovered(Part):
     @property
     def limit(self) -> float:
         """The least it must be, in canonical units."""
-        return self.at_least * compute_factor(self.analyte, self.unit)
+        return compute_canonical(self.at_least, self.analyte, self.unit)
 
 
 class NotInterpretable(Part):

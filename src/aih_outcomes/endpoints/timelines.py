@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.catalogue import read_analytes, read_drugs
-from aih_outcomes.cohort import Cohort
+from aih_outcomes.cohort import Cohort, date_span, dated_to_the_day
 from aih_outcomes.endpoints.clock import SYSTEMIC_ROUTES, TimeZero, find_time_zero
 
 Days = NDArray[np.int64]
@@ -235,6 +235,15 @@ class Timelines:
         return self.event_day(["transplant"])
 
     @cached_property
+    def graft_day(self) -> Floats:
+        """Day from which results may be those of a graft (n,): of a transplant dated in part the first it may be."""
+        events = self.cohort.events
+        if events["date_precision"].isna().all():
+            return self.transplant_day
+        earliest = events.assign(date=date_span(events, "date")[0])
+        return self.first_day(earliest, _objects(events["kind"]) == "transplant")
+
+    @cached_property
     def death_day(self) -> Floats:
         """Day of death (n,); NaN where there is none."""
         return self.event_day(["death"])
@@ -254,11 +263,15 @@ class Timelines:
 
     @cached_property
     def labs(self) -> dict[str, Labs]:
-        """Results before any transplant: analyte → its results by patient and day."""
+        """Results before any transplant: analyte → its results by patient and day.
+
+        A result dated to the month or year only is left out: in which window it falls is not known. So is one that may
+        be of a graft.
+        """
         table = self.cohort.labs
         patient, day, known = self.place_table(table)
-        known = known.copy()
-        known[known] = ~(day[known] >= self.transplant_day[patient[known]])
+        known = known & dated_to_the_day(table)
+        known[known] = ~(day[known] >= self.graft_day[patient[known]])
         names = list(read_analytes()["analyte"])
         analyte = pd.Index(names).get_indexer(_objects(table["analyte"]))
         rows = np.flatnonzero(known)

@@ -1,6 +1,6 @@
-"""Read what a centre exports into a cohort."""
+"""Read what a centre exports into a cohort; ``sources`` knows the reader of each format."""
 
 from aih_outcomes.load.mapping import Mapping, read_mapping
-from aih_outcomes.load.tables import read_tables
+from aih_outcomes.load.spreadsheets.tables import read_tables
 
 __all__ = ["Mapping", "read_mapping", "read_tables"]

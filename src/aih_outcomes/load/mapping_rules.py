@@ -1,21 +1,32 @@
 """What a mapping may ask for, held against the schema and the units: told before any patient's row is read."""
 
+import math
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from aih_outcomes.load.parse import read_date
+import pandas as pd
+
+from aih_outcomes.load.values.dates import read_date
 from aih_outcomes.schema import TABLES, Column
-from aih_outcomes.units import DRUG_DOSE_UNITS, accepted_units, canonical_units, compute_factor, normalise_unit
+from aih_outcomes.units import (
+    DRUG_DOSE_UNITS,
+    TITRE_UNIT,
+    accepted_units,
+    canonical_units,
+    compute_canonical,
+    normalise_unit,
+    parse_results,
+)
 
 if TYPE_CHECKING:
-    from aih_outcomes.load.mapping import Block, ColumnMap
+    from aih_outcomes.load.mapping_parts import Block, ColumnMap, WidePattern
 
 # Columns that are mapped as printed and that loading turns into the canonical ones.
-AS_PRINTED = {"labs": ("value", "unit", "uln"), "treatments": ("dose", "dose_unit")}
+AS_PRINTED = {"labs": ("value", "unit", "uln", "uln_unit"), "treatments": ("dose", "dose_unit")}
 _MADE_BY_LOADING = {
-    "labs": ("raw_value", "raw_unit", "comparator", "uln_source"),
+    "labs": ("raw_value", "raw_unit", "comparator"),
     "treatments": ("raw_dose", "raw_dose_unit"),
 }
 # The column that a cell of a wide column fills.
@@ -28,6 +39,8 @@ _NUMBER_UNITS = {
     ("measurements", "spleen_below_costal_margin"): {"cm": 1.0, "mm": 0.1},
     ("imaging", "stiffness"): {"kPa": 1.0},
 }
+STEPS = ("months", "weeks", "days")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s+(\S.*)")
 
 
@@ -50,11 +63,11 @@ def read_translation(words: str) -> tuple[float, str]:
 def read_amount(analyte: str, words: str) -> float:
     """Read a fixed upper limit such as ``"40 U/L"`` into the canonical unit; raise ValueError where it cannot be."""
     amount = _AMOUNT.fullmatch(words)
-    factor = compute_factor(analyte, amount.group(2)) if amount else float("nan")
-    if amount is None or factor != factor:
+    limit = compute_canonical(float(amount.group(1)), analyte, amount.group(2)) if amount else math.nan
+    if math.isnan(limit):
         units = ", ".join(accepted_units(analyte)) or "those of an analyte of the catalogue"
-        raise ValueError(f'labs.uln.{analyte}: must be a number and a unit, as in "40 U/L"; units: {units}')
-    return float(amount.group(1)) * factor
+        raise ValueError(f'upper_limits.fixed.{analyte}: must be a number and a unit, as in "40 U/L"; units: {units}')
+    return limit
 
 
 def check_units(units: Mapping[str, Mapping[str, str]]) -> None:
@@ -66,6 +79,17 @@ def check_units(units: Mapping[str, Mapping[str, str]]) -> None:
             if not factor > 0 or normalise_unit(unit) not in accepted_units(analyte):
                 accepted = ", ".join(accepted_units(analyte))
                 raise ValueError(f"units.{analyte}: '{written}' must be given as one of {accepted}")
+
+
+def check_titres(titres: Mapping[str, Mapping[str, str]]) -> None:
+    """Check that each word in place of a titre is given a titre of an analyte that has titres."""
+    known = tuple(analyte for analyte, unit in canonical_units().items() if unit == TITRE_UNIT)
+    for analyte, words in titres.items():
+        _check_known(f"titres.{analyte}", analyte, known, "analyte with titres")
+        read = parse_results(pd.Series(list(words.values()), dtype=object))
+        for word, is_titre in zip(words, read["titre"], strict=True):
+            if not is_titre:
+                raise ValueError(f"titres.{analyte}: '{word}' must be given as a titre, as 1:40 or <1:20")
 
 
 def check_wide_units(block: "Block", units: Mapping[str, Mapping[str, str]]) -> None:
@@ -86,15 +110,16 @@ def check_block(table: str, block: "Block") -> None:
         _check_column(table, name, column)
     if block.wide:
         _check_wide(table, block)
-    if block.uln and table != "labs":
-        raise ValueError(f"{table}.uln: only labs have an upper limit")
-    given = {*block.columns, *([WIDE_FILLS[table], _WIDE_NAMES[table]] if block.wide else [])}
-    if all(entry.date for entry in block.wide) and block.wide:
+    if block.wide_pattern:
+        _check_wide_pattern(table, block.wide_pattern)
+    wide = bool(block.wide or block.wide_pattern)
+    given = {*block.columns, *([WIDE_FILLS[table], _WIDE_NAMES[table]] if wide else [])}
+    if wide and all(entry.date or entry.since for entry in block.wide):
         given.add("date")
-    given |= {"unit"} if table == "labs" and (block.wide or _has_unit(block, "value")) else set()
+    given |= {"unit"} if table == "labs" and (wide or _has_unit(block, "value")) else set()
     given |= {"dose_unit"} if _has_unit(block, "dose") else set()
     needed = [column.name for column in TABLES[table].columns if column.required]
-    needed = [name for name in needed if name not in _MADE_BY_LOADING.get(table, ())]
+    needed = [name for name in needed if name not in (*_MADE_BY_LOADING.get(table, ()), "uln_source")]
     needed += ["unit"] if table == "labs" else ["dose_unit"] if table == "treatments" and "dose" in given else []
     missing = [name for name in needed if name not in given]
     if missing:
@@ -149,7 +174,7 @@ def _check_wide(table: str, block: "Block") -> None:
             raise ValueError(f"{key}: '{entry.column}' needs {named}")
         _check_known(f"{key}.{named}", value, levels, named)
         extra = {"analyte", "measure", "kind"} - {named} | (set() if table == "labs" else {"uln", "uln_column"})
-        extra |= {"unit", "date"} if WIDE_FILLS[table] == "date" else set()
+        extra |= {"unit", "date", "since"} if WIDE_FILLS[table] == "date" else set()
         wrong = sorted(name for name in extra if getattr(entry, name) is not None)
         if wrong:
             raise ValueError(f"{key}: {', '.join(wrong)} has no meaning for '{entry.column}'")
@@ -157,6 +182,38 @@ def _check_wide(table: str, block: "Block") -> None:
             raise ValueError(f"{key}: '{entry.column}' needs its unit, one of {', '.join(accepted_units(value))}")
         if table == "measurements":
             number_factor(table, value, entry.unit)
+
+
+def check_pattern(columns: str, since: str | None, date: str | None) -> None:
+    """Check that a rule for columns names what was measured and when; raise ValueError."""
+    places = PLACEHOLDER.findall(columns)
+    unknown = sorted({*places} - {"analyte", "measure", "unit", *STEPS, "visit"})
+    if unknown:
+        raise ValueError(f"columns: {{{unknown[0]}}} is no placeholder; known: analyte, measure, unit, months, visit …")
+    when = [place for place in places if place in (*STEPS, "visit")]
+    if len(when) != 1 or sum(place in ("analyte", "measure") for place in places) != 1 or len({*places}) < len(places):
+        raise ValueError(
+            "columns: must hold {analyte} or {measure}, and one of {months}, {weeks}, {days}, {visit}, as in "
+            '"{analyte}_m{months}"'
+        )
+    if (since is None) == (date is None):
+        raise ValueError("give either since (a column with a date) or date (a rule for the columns with dates)")
+    if date is not None and PLACEHOLDER.findall(date) != when:
+        raise ValueError(f'date: must hold {{{when[0]}}} as columns does, as in "date_m{{{when[0]}}}"')
+    if since is not None and when == ["visit"]:
+        raise ValueError("since: {visit} is no number of months, weeks or days; give date instead")
+
+
+def _check_wide_pattern(table: str, pattern: "WidePattern") -> None:
+    key, named = f"{table}.wide_pattern", {"labs": "analyte", "measurements": "measure"}.get(table)
+    if named is None or f"{{{named}}}" not in pattern.columns:
+        raise ValueError(f"{key}: columns holds {{analyte}} in labs and {{measure}} in measurements, and nowhere else")
+    levels = {column.name: column.levels for column in TABLES[table].columns}[named]
+    for word in (*pattern.names.values(), *pattern.units):
+        _check_known(key, word, levels, named)
+    if table == "measurements":
+        for measure, unit in pattern.units.items():
+            number_factor(table, measure, unit)
 
 
 def _check_known(key: str, name: str, known: tuple[str, ...], what: str) -> None:

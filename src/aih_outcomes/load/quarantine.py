@@ -2,34 +2,25 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from aih_outcomes.cohort import LOAD_COLUMNS, SET_ASIDE_COLUMNS, Cohort, empty_set_aside, find_cohort_violations
+from aih_outcomes.cohort.violations import ORPHAN
 from aih_outcomes.errors import DataError
 from aih_outcomes.load.records import Records, describe_aside, join_problems
-from aih_outcomes.schema import TABLES, empty_table, positions
+from aih_outcomes.load.ways_out import name_ways_out
+from aih_outcomes.schema import TABLES, empty_table
 
-_ORPHAN = "patient is not in the table 'patients'"
-_GONE = "patient was set aside"
-# The way out of each rule, by the words it begins with.
-_WAYS_OUT = {
-    "required value is missing": "Fill the cell, or take the row out of the file",
-    "must be one of": "Correct the cell, or translate it in a mapping: codes",
-    "must lie between": "Check the value against the notes; if it is right, its unit may be wrong",
-    "birth_date or age_at_diagnosis": "Fill one of the two cells",
-    "date is before the patient's birth": "Correct this date or the date of birth",
-    "date is after the patient's death": "Correct this date or the day of death",
-    "one row per patient": "Keep the right one of the rows of this patient",
-    "a patient dies once": "Keep the right one of the deaths of this patient",
-    "follow-up ends before it starts": "Correct start or end",
-    _ORPHAN: "Add the patient to the table 'patients', or correct the identifier",
-    _GONE: "Correct the row of this patient in 'patients'",
-    "repeats an earlier row": "Nothing, if the row was exported twice; else add what tells the two apart",
-}
+GONE = "patient was set aside"
+REPEATS = "repeats an earlier row"
+# Patients first, whose loss takes their rows with them; then events, whose deaths end what can have been measured.
+_ORDER = ("patients", "events", *(name for name in TABLES if name not in ("patients", "events")))
+_PLACE = ("source_file", "source_row")
 
 
 def quarantine(records: Sequence[Records], *, label: str) -> Cohort:
-    """Set aside every row that breaks a rule, until none does, and return the cohort of the others.
+    """Set aside every row that breaks a rule and return the cohort of the others.
 
     A row that repeats an earlier one is set aside; so are all rows of a patient who has several different rows in
     'patients', and then this patient's rows elsewhere.
@@ -41,20 +32,35 @@ def quarantine(records: Sequence[Records], *, label: str) -> Cohort:
     tables = {name: _join_kept(records, name) for name in TABLES}
     aside = {name: [part.aside for part in records if part.table == name] for name in TABLES}
     for name in TABLES:
-        content = [column for column in tables[name] if column not in ("source_file", "source_row")]
-        repeats = pd.DataFrame({"row": positions(tables[name].duplicated(content))})
-        _move(tables, aside, name, repeats.assign(column="", rule="repeats an earlier row"))
-    while len(violations := find_cohort_violations(tables)):
-        for table, broken in violations.groupby("table"):
-            _move(tables, aside, str(table), broken)
+        repeats = pd.DataFrame({"row": _find_repeats(tables[name])})
+        _move(tables, aside, name, repeats.assign(column="", rule=REPEATS))
+    for name in _ORDER:
+        _move(tables, aside, name, find_cohort_violations(tables, (name,)))
     if tables["patients"].empty:
         raise _no_patients(records, aside["patients"])
-    return Cohort(**tables, set_aside=_list_aside(aside), load_report=_report(records, tables, aside), label=label)
+    report = _report(records, tables, aside)
+    return Cohort.of_valid(tables, set_aside=_list_aside(aside), load_report=report, label=label)
 
 
 def _join_kept(records: Sequence[Records], name: str) -> pd.DataFrame:
     parts = [part.kept for part in records if part.table == name and len(part.kept)]
     return pd.concat(parts, ignore_index=True) if parts else empty_table(name)
+
+
+def _find_repeats(table: pd.DataFrame) -> np.ndarray:
+    """Return the positions of rows that equal an earlier one in all but their place.
+
+    Words take long to compare: only rows of one patient with the same dates and numbers come so far.
+    """
+    plain = [name for name in table if table[name].dtype.kind in "Mf"]
+    content = [name for name in table if name not in _PLACE]
+    rows = np.arange(len(table))
+    for columns in (plain[:2], plain, [*plain, "patient_id"]):
+        if columns and len(rows):
+            part = table[columns] if len(rows) == len(table) else table[columns].iloc[rows]
+            rows = rows[part.duplicated(keep=False).to_numpy(bool)]
+    repeats: np.ndarray = rows[table.iloc[rows].duplicated(content).to_numpy(bool)]
+    return repeats
 
 
 def _move(
@@ -65,18 +71,14 @@ def _move(
         return
     table = tables[name]
     left = pd.concat([pd.Series(dtype="string"), *(part["patient_id"] for part in aside["patients"])])
-    gone = table["patient_id"].isin(set(left.dropna()))
-    rules = broken["rule"].mask((broken["rule"] == _ORPHAN) & gone.iloc[broken["row"]].to_numpy(), _GONE)
-    ways = [
-        next((way for start, way in _WAYS_OUT.items() if rule.startswith(start)), _find_way(rule)) for rule in rules
-    ]
-    problems = join_problems([broken[["row", "column"]].assign(rule=rules, way_out=ways)])
+    gone = table["patient_id"].iloc[broken["row"]].isin(left.dropna()).to_numpy(bool)
+    rules = broken["rule"].mask((broken["rule"] == ORPHAN) & gone, GONE)
+    reasons = name_ways_out(name, broken[["row", "column"]].assign(rule=rules))
+    problems = join_problems([reasons])
     aside[name].append(describe_aside(table, problems))
-    tables[name] = table.drop(index=table.index[problems["row"].to_numpy(dtype="int64")]).reset_index(drop=True)
-
-
-def _find_way(rule: str) -> str:
-    return _WAYS_OUT["must lie between"] if "must lie between" in rule else "Correct the cell in the file"
+    stays = np.ones(len(table), dtype=bool)
+    stays[problems["row"].to_numpy(dtype="int64")] = False
+    tables[name] = table[stays].reset_index(drop=True)
 
 
 def _list_aside(aside: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
@@ -98,19 +100,23 @@ def _report(
     """Return one line per table and file; each of its numbers is counted on its own, so that they can disagree."""
     rows: list[dict[str, object]] = []
     for name in TABLES:
-        files = dict.fromkeys(part.source_file for part in records if part.table == name)
-        set_aside = [row for part in aside[name] for row in part["source_file"]]
-        for file in files:
-            parts = [part for part in records if part.table == name and part.source_file == file]
+        by_file: dict[str, list[Records]] = {}
+        for part in records:
+            if part.table == name:
+                by_file.setdefault(part.source_file, []).append(part)
+        kept = tables[name]["source_file"].value_counts().to_dict()
+        left = pd.concat([pd.Series(dtype="string"), *(part["source_file"] for part in aside[name])])
+        set_aside = left.value_counts().to_dict()
+        for file, parts in by_file.items():
+            told = dict.fromkeys(part.how_read for part in parts if part.how_read)
             rows.append(
                 {
                     "table": name, "source_file": file, "n_read": sum(part.n_read for part in parts),
-                    "n_kept": int((tables[name]["source_file"] == file).sum()), "n_set_aside": set_aside.count(file),
-                    "columns_not_used": parts[0].columns_not_used,
-                    "how_read": "; ".join(part.how_read for part in parts if part.how_read),
+                    "n_kept": kept.get(file, 0), "n_set_aside": set_aside.get(file, 0),
+                    "columns_not_used": parts[0].columns_not_used, "how_read": "; ".join(told),
                 }
             )  # fmt: skip
-        if not files:
+        if not by_file:
             rows.append({"table": name, "source_file": "", "n_read": 0, "n_kept": 0, "n_set_aside": 0,
                          "columns_not_used": "", "how_read": "no file"})  # fmt: skip
     return pd.DataFrame(rows, columns=list(LOAD_COLUMNS))
@@ -118,10 +124,10 @@ def _report(
 
 def _no_patients(records: Sequence[Records], aside: list[pd.DataFrame]) -> DataError:
     files = " and ".join(dict.fromkeys(f"'{part.source_file}'" for part in records if part.table == "patients"))
-    rows = pd.concat(aside, ignore_index=True)
+    rows = pd.concat(aside, ignore_index=True) if aside else pd.DataFrame()
     if rows.empty:
         return DataError(
-            f"0 patients in {files}",
+            f"0 patients in {files or 'the data'}",
             "A cohort needs at least one patient",
             "Add rows below the header, or check which lines the mapping selects (only, only_if_filled)",
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from aih_outcomes.schema import conform, positions
@@ -47,10 +48,19 @@ def join_problems(problems: Iterable[pd.DataFrame]) -> pd.DataFrame:
     found = [frame for frame in problems if len(frame)]
     if not found:
         return pd.DataFrame(columns=list(PROBLEM_COLUMNS))
-    listed = pd.concat(found, ignore_index=True).drop_duplicates()
-    single = ~listed["row"].duplicated(keep=False)
-    several = listed[~single].groupby("row", sort=False)[list(PROBLEM_COLUMNS[1:])].agg(_join_words).reset_index()
-    return pd.concat([listed[single], several], ignore_index=True).sort_values("row", ignore_index=True)
+    listed = pd.concat(found, ignore_index=True)
+    reasons = listed[list(PROBLEM_COLUMNS[1:])]
+    listed = listed.assign(reason=reasons.groupby(list(reasons), sort=False, dropna=False).ngroup())
+    words = listed.drop_duplicates("reason").set_index("reason")[list(reasons)]
+    listed = listed[["row", "reason"]].drop_duplicates().sort_values("row", kind="stable")
+    # Words are joined once per set of reasons that occurs, of which there are few, and not once per row.
+    place = listed.groupby("row").cumcount().to_numpy()
+    row, line = np.unique(listed["row"].to_numpy(dtype="int64"), return_inverse=True)
+    sets = np.full((len(row), place.max() + 1), -1, dtype=np.int64)
+    sets[line, place] = listed["reason"]
+    distinct, which = np.unique(sets, axis=0, return_inverse=True)
+    joined = pd.DataFrame([words.loc[codes[codes >= 0]].agg(_join_words) for codes in distinct])
+    return joined.iloc[which.ravel()].reset_index(drop=True).assign(row=row)[list(PROBLEM_COLUMNS)]
 
 
 def _join_words(words: pd.Series) -> str:
@@ -87,7 +97,7 @@ def split_records(
     return Records(
         table=table,
         source_file=source_file,
-        kept=conform(frame[good.to_numpy()], table),
+        kept=conform(frame if joined.empty else frame[good.to_numpy()], table),
         aside=pd.concat(parts, ignore_index=True),
         n_read=n_read,
         columns_not_used=columns_not_used,

@@ -15,6 +15,8 @@ import pandas as pd
 
 from aih_outcomes.disclosure import hidden_mark
 from aih_outcomes.errors import ReportError
+from aih_outcomes.load.privacy.identifiers import check_identifiers, kinds_in
+from aih_outcomes.load.sources import list_files
 from aih_outcomes.report.execute import Executed, execute_notebook, find_notebooks
 from aih_outcomes.report.manifest import hash_file, render_manifest
 from aih_outcomes.report.render import render_page, section_of
@@ -44,9 +46,11 @@ def build_report(
     Raises
     ------
     PlanError, DataError : the plan or the data cannot be used; nothing is written
+    DisclosureError : identifiers stand in the data; nothing is written
     """
     study = Study(read_plan(plan), plan.resolve(), out.resolve(), data and data.resolve())  # kernels start elsewhere
     notebooks = find_notebooks(study.plan.notebooks, plan)
+    check_identifiers(study.source)
     facts = _facts(study)
     study.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".report-", dir=study.out.parent) as scratch:
@@ -123,12 +127,24 @@ def _collect(run: Executed, new: Path) -> list[dict[str, Any]]:
     return items
 
 
-def _inputs(study: Study) -> list[Path]:
-    """Files that the report rests on: data, mapping and a user's own criteria."""
-    files = sorted(path for path in study.data_folder.glob("*.csv"))
-    plan = study.plan
+def _inputs(study: Study) -> dict[str, Path]:
+    """Return the files that the report rests on by name: data, mapping and a user's own criteria.
+
+    The key of the pseudonyms is not among them. A file of the data whose name may say who somebody is, is numbered.
+    """
+    plan, report = study.plan, study.source.load_report
+    assert report is not None
+    read = set(report["source_file"])  # as the cohort names them: identifiers are replaced
+    files = list_files(study.data_folder, plan.data.source)
+    named = [
+        (path.name in read or not plan.data.key) and not kinds_in(path.name, column="source_file") for path in files
+    ]
+    data = {
+        path.name if plain else f"file {number}": path
+        for number, (path, plain) in enumerate(zip(files, named, strict=True), 1)
+    }
     own = [plan.data.mapping, plan.response.definition if plan.response.definition.endswith(".toml") else ""]
-    return files + [study.path.parent / name for name in own if name]
+    return data | {Path(name).name: study.path.parent / name for name in own if name}
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,7 +15,8 @@ PACKAGE = "aih-outcomes"
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:  # a database may be larger than memory
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def package_versions() -> dict[str, str]:
@@ -29,7 +30,7 @@ def package_versions() -> dict[str, str]:
 
 
 def render_manifest(
-    *, plan: Path, inputs: list[Path], notebooks: dict[str, dict[str, str]], folder: Path, seed: int
+    *, plan: Path, inputs: dict[str, Path], notebooks: dict[str, dict[str, str]], folder: Path, seed: int
 ) -> str:
     """Return the manifest as JSON with sorted keys; outputs are the files below ``figures`` and ``tables``."""
     outputs = {
@@ -37,7 +38,7 @@ def render_manifest(
     }
     manifest: dict[str, Any] = {
         "plan": {plan.name: hash_file(plan)},
-        "inputs": {path.name: hash_file(path) for path in inputs},
+        "inputs": {name: hash_file(path) for name, path in inputs.items()},
         "notebooks": notebooks,
         "packages": package_versions(),
         "seed": seed,

@@ -14,6 +14,7 @@ _NUMBERS = {
     "missing": 9, "treatments": 10, "records": 11, "variants": 12, "growth": 13, "composite": 14, "antibodies": 15,
     "history": 16, "chemistry": 17, "pathology": 18, "findings": 19, "judgements": 20,
     "frailty": 21, "truncation": 22, "states": 23, "visit_process": 24, "dropout": 25, "switches": 26,
+    "mess": 27,
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aih_outcomes.endpoints.clock import TimeZero
 from aih_outcomes.endpoints.patients.measures import Scale
@@ -39,14 +39,50 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataPart(_Part):
-    """Where the data are; paths are relative to the plan."""
+class OutagePart(_Part):
+    """Days, first and last, in which a laboratory was out of order."""
 
-    source: Literal["tables"] = "tables"
+    name: str
+    start: dt.date = Field(alias="from")
+    end: dt.date = Field(alias="until")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> OutagePart:
+        if self.end < self.start:
+            raise ValueError("until must not lie before from")
+        return self
+
+
+class DataPart(_Part):
+    """Where the data are; paths are relative to the plan.
+
+    Attributes
+    ----------
+    source : format of the data
+    folder : folder or file that is read
+    mapping : says which column, unit or local code holds what
+    key : file with the key of the pseudonyms, outside of ``folder``; empty leaves identifiers as they are. With a key,
+        patients of the plan (``[consent]``) are named by their pseudonyms
+    shift_dates : move each patient's dates by days of their own; intervals stay
+    outages : ``{ name = "…", from = 2024-06-03, until = 2024-10-31 }``, marked in ``follow_up`` before dates are moved
+    """
+
+    source: Literal["tables", "redcap", "fhir", "omop"] = "tables"
     folder: str
     mapping: str = ""
+    key: str = ""
+    shift_dates: bool = False
+    outages: tuple[OutagePart, ...] = ()
     label: str = "cohort"
     synthetic: bool = False
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> DataPart:
+        if self.shift_dates and not self.key:
+            raise ValueError("shift_dates needs key: the days of each patient are drawn by it")
+        if self.outages and not self.shift_dates:
+            raise ValueError("outages are noted before dates are moved: they need shift_dates = true")
+        return self
 
 
 class CohortPart(_Part):

@@ -25,7 +25,9 @@ from aih_outcomes.endpoints.patients.baseline import BASELINE_WORDS, KNOWN_LATER
 from aih_outcomes.endpoints.response.response import Response, derive_response
 from aih_outcomes.endpoints.treatment.treatment import derive_treatment_starts
 from aih_outcomes.errors import PlanError
-from aih_outcomes.load import read_tables
+from aih_outcomes.load.privacy.keys import read_key
+from aih_outcomes.load.privacy.pseudonyms import Outage, Pseudonyms
+from aih_outcomes.load.sources import read_source
 from aih_outcomes.models.description import describe_baseline
 from aih_outcomes.models.guard import GROUP
 from aih_outcomes.models.rates import ResponseRates
@@ -120,14 +122,25 @@ class Study:
 
     @property
     def data_folder(self) -> Path:
-        """The folder of the cohort's files."""
+        """The folder of the cohort's files, or the one file that holds them."""
         return self.data if self.data is not None else (self.path.parent / self.plan.data.folder).resolve()
 
     @cached_property
     def source(self) -> Cohort:
         """Every patient that was read, before exclusions."""
-        mapping = self.path.parent / self.plan.data.mapping if self.plan.data.mapping else None
-        return read_tables(self.data_folder, mapping, label=self.plan.data.label)
+        said = self.plan.data
+        mapping = self.path.parent / said.mapping if said.mapping else None
+        return read_source(
+            self.data_folder, mapping, source=said.source, label=said.label, pseudonyms=self._pseudonyms()
+        )
+
+    def _pseudonyms(self) -> Pseudonyms | None:
+        said = self.plan.data
+        if not said.key:
+            return None
+        outages = tuple(Outage(name=one.name, start=one.start, end=one.end) for one in said.outages)
+        key = read_key(self.path.parent / said.key, data=self.data_folder)
+        return Pseudonyms(key, shift_dates=said.shift_dates, outages=outages)
 
     @cached_property
     def cohort(self) -> Cohort:

@@ -1,5 +1,7 @@
 """Who the patients were before treatment: IgG below the lower limit (clinic, rule 10)."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -76,3 +78,11 @@ def test_it_stands_in_table_1_and_in_the_analysis_set_in_words() -> None:
     variable = next(variable for variable in table.variables if variable.name == "low_igg_before_treatment")
     assert variable.title == words
     assert table.words(variable).fillna("-").tolist() == ["yes", "no", "-"]
+
+
+def test_the_era_of_diagnosis_is_the_noted_one_where_dates_were_moved() -> None:
+    made = cohort("patient day analyte value comparator\nA -3 alt 400 =\nB -3 alt 400 =")  # diagnosed on 1 January 2020
+    noted = made.patients["diagnosis_era"].mask(made.patients["patient_id"] == "B", "1990-1994")
+    moved = replace(made, patients=made.patients.assign(diagnosis_era=noted))
+    era = derive_baseline(derive_response(moved, iaihg()))["era"]
+    assert era.to_dict() == {"A": "2020–2024", "B": "1990–1994"}

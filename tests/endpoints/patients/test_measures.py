@@ -75,6 +75,20 @@ def test_steroid_dose_is_followed_while_the_patient_is() -> None:
     assert found.unit == "mg/kg/day"
 
 
+def test_a_weight_dated_to_the_year_is_of_no_day() -> None:
+    made = cohort(
+        treatments="patient drug dose start stop\nA prednisolone 20 0 -\nB prednisolone 20 0 -",
+        measurements="patient day measure value date_precision\nA 0 weight 20 year\nB 0 weight 20 month",
+        follow_up="patient start end end_reason end_source\nA 0 10 lost visit\nB 0 10 lost visit",
+        steroid=False,
+    )
+    found = derive_measures(derive_response(made, iaihg()), "steroid")
+    same(found.frame, """
+        patient time value
+        B 0 1
+    """)  # fmt: skip
+
+
 def test_a_series_ends_before_transplant_and_what_is_left_out_is_counted() -> None:
     made = cohort(
         """
@@ -99,6 +113,19 @@ def test_a_series_ends_before_transplant_and_what_is_left_out_is_counted() -> No
         Value from transplant on  1
         Value more than 14 days before time zero  1
         Value not interpretable (after immunoglobulin or anti-CD20 antibody)  1
+    """)  # fmt: skip
+
+
+def test_a_value_dated_in_part_belongs_to_no_visit_and_is_counted() -> None:
+    made = cohort("patient day analyte xuln date_precision\nA 28 alt 4 -\nA 91 alt 2 month\nA 182 alt 1 year")
+    found = derive_measures(derive_response(made, iaihg()), "alt")
+    same(found.frame, """
+        patient time value
+        A 28 4
+    """)  # fmt: skip
+    same(found.exclusions, """
+        reason  n
+        Date known to the month or year only  2
     """)  # fmt: skip
 
 

@@ -70,9 +70,10 @@ def test_clinic_rule_14_anti_tnf_before_the_diagnosis_is_flagged_whatever_it_was
 
 
 def test_an_episode_that_stops_before_it_starts_is_a_single_day() -> None:
-    same(episodes("A azathioprine 14 10 other"), """
+    """Stopped some time in the month, which is written as its 15th: before the day on which it was begun."""
+    same(episodes("A azathioprine 20 14 other month", "patient drug start stop reason_stopped date_precision"), """
         patient start stop reason_stopped
-        A 14 14 other
+        A 20 20 other
     """)  # fmt: skip
 
 

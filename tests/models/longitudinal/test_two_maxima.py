@@ -16,7 +16,9 @@ LOGLIK, RTOL = 1e-6, 1e-4  # nlme's search ends within about this distance of th
 def fit_of(number):
     own = FRAME[FRAME["set"] == number]
     measures = RepeatedMeasures.from_frame(own, patient_id="id", time="t", value="y")
-    return fit_random_effects(measures, course="time", random="1 + time", serial="ar1", df="satterthwaite")  # nlme corrects no standard error
+    return fit_random_effects(
+        measures, course="time", random="1 + time", serial="ar1", df="satterthwaite"
+    )  # nlme corrects no standard error
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

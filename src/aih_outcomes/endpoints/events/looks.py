@@ -34,7 +34,7 @@ def gather(timelines: Timelines, parts: Sequence[tuple[Days, Days, str]]) -> Fin
     patient = np.concatenate([part[0] for part in parts])
     day = np.concatenate([part[1] for part in parts])
     because = np.repeat(np.array([part[2] for part in parts], dtype=object), [len(part[0]) for part in parts])
-    native = np.flatnonzero(~(day >= timelines.transplant_day[patient]))
+    native = np.flatnonzero(~(day >= timelines.graft_day[patient]))
     order = native[np.argsort(on_line(patient[native], day[native]), kind="stable")]
     return Findings(patient[order], day[order], because[order])
 

@@ -74,7 +74,7 @@ def _spleen_and_platelets(placed: Placed) -> tuple[list[tuple[Labs, Floats]], li
     timelines = placed.timelines
     table, counts = timelines.cohort.measurements, timelines.labs["platelets"]
     patient, day, row = timelines.dated(table, words_of(table, "measure") == "spleen_below_costal_margin")
-    native = ~(day >= timelines.transplant_day[patient])
+    native = ~(day >= timelines.graft_day[patient])
     patient, day, row = patient[native], day[native], row[native]
     size, none = table["value"].to_numpy(float)[row], np.zeros(len(row), dtype=np.int8)
     spleen = Labs(patient, day, size, np.full(len(row), np.nan), none, none.astype(bool), row)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from aih_outcomes.catalogue import read_reference_limits
 from aih_outcomes.cohort import age_at
+from aih_outcomes.cohort.era import five_years_of
 from aih_outcomes.endpoints.response.response import Response
 from aih_outcomes.endpoints.timelines import ABOVE, BELOW
 from aih_outcomes.schema import TABLES
@@ -23,7 +24,6 @@ PATIENT_COLUMNS = (
 )
 # Learnt later than time zero: they describe who the patients were, and are no covariate of a model.
 KNOWN_LATER = ("documented_non_adherence", "referred_late")
-ERA_YEARS = 5
 BASELINE_ANALYTES = ("alt", "ast", "ggt", "bilirubin", "albumin", "inr", "platelets", "igg")
 LEVEL_WORDS = {"asc": "sclerosing cholangitis (ASC)", "normal": "normal cholangiogram"}
 _LEVELS = {column.name: list(column.levels) for column in TABLES["patients"].columns if column.levels}
@@ -77,8 +77,8 @@ def derive_baseline(response: Response, *, day: int = 0) -> pd.DataFrame:
     zero = response.zero.loc[response.patients]
     table = pd.DataFrame(index=patients.index)
     table["age"] = age_at(cohort, ids, zero + pd.Timedelta(days=day)).astype("float64")
-    first_year = patients["diagnosis_date"].dt.year // ERA_YEARS * ERA_YEARS
-    table["era"] = first_year.astype("string") + "–" + (first_year + ERA_YEARS - 1).astype("string")
+    era = patients["diagnosis_era"].fillna(five_years_of(patients["diagnosis_date"]))  # noted where dates were moved
+    table["era"] = era.str.replace("-", "–")
     for column in PATIENT_COLUMNS:
         table[column] = patients[column]
     seen = patients["first_seen_date"]

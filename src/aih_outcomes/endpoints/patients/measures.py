@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aih_outcomes.catalogue import read_analytes
+from aih_outcomes.cohort import dated_to_the_day
 from aih_outcomes.endpoints.clock import IN_WORDS
 from aih_outcomes.endpoints.response.response import Response
 from aih_outcomes.endpoints.rules import drug_class_in_words
@@ -97,7 +98,8 @@ def _values(response: Response, analyte: str, scale: Scale) -> tuple[pd.DataFram
     drugs = [rule.drug_class for rule in response.definition.not_interpretable if rule.analyte == analyte]
     after = f" (after {' or '.join(map(drug_class_in_words, drugs))})" if drugs else ""
     reasons = {
-        "Value from transplant on": _count_after_transplant(response.timelines, analyte),
+        "Date known to the month or year only": _count(response.timelines, analyte, to_the_day=False),
+        "Value from transplant on": _count(response.timelines, analyte, to_the_day=True, after_transplant=True),
         f"Value more than {-VISITS[0][0]} days before time zero": int((~late).sum()),
         f"Value not interpretable{after}": int((late & ~usable).sum()),
         "Value without an upper limit of normal": int((late & usable & size.isna()).sum()),
@@ -110,11 +112,12 @@ def _values(response: Response, analyte: str, scale: Scale) -> tuple[pd.DataFram
     return rows[late & usable], excluded
 
 
-def _count_after_transplant(timelines: Timelines, analyte: str) -> int:
-    """Count the results on or after the day of transplant; the timelines hold those before it."""
+def _count(timelines: Timelines, analyte: str, *, to_the_day: bool, after_transplant: bool = False) -> int:
+    """Count results that the timelines do not hold: those dated in part, or on or after the day of transplant."""
     labs = timelines.cohort.labs
-    patient, day, _ = timelines.dated(labs, (labs["analyte"] == analyte).to_numpy(bool, na_value=False))
-    return int((day >= timelines.transplant_day[patient]).sum())
+    chosen = (labs["analyte"] == analyte).to_numpy(bool, na_value=False) & (dated_to_the_day(labs) == to_the_day)
+    patient, day, _ = timelines.dated(labs, chosen)
+    return int((day >= timelines.graft_day[patient]).sum()) if after_transplant else len(day)
 
 
 def _before_transplant(timelines: Timelines, rows: pd.DataFrame) -> Flags:

@@ -22,7 +22,7 @@ def derive_histological_remission(timelines: Timelines) -> Detection:
     hai = table["hai"].to_numpy(float)
     read = ~np.isnan(hai) & table["adequate"].to_numpy(bool, na_value=True)
     patient, day, row = timelines.dated(table, read)
-    native = ~(day >= timelines.transplant_day[patient])
+    native = ~(day >= timelines.graft_day[patient])
     patient, day, hai = patient[native], day[native], hai[row[native]]
     before = last_of(patient, day <= ACTIVE_UNTIL_DAY, n)
     active = take(hai, before) >= REMISSION_BELOW_HAI

@@ -40,7 +40,8 @@ def compute_surface(height: Floats, weight: Floats) -> Floats:
 def _measured(timelines: Timelines, measure: str) -> tuple[Days, Floats]:
     """Return the days on which each patient has a value, on one line, and the lowest value of each."""
     table = timelines.cohort.measurements
-    patient, day, rows = timelines.dated(table, table["measure"].to_numpy(object) == measure)
+    near = table["date_precision"].ne("year").to_numpy(bool, na_value=True)  # "within 60 days" of a year means nothing
+    patient, day, rows = timelines.dated(table, near & (table["measure"].to_numpy(object) == measure))
     line, value = on_line(patient, day), table["value"].to_numpy(float)[rows]
     order = np.lexsort((value, line))
     days, first = np.unique(line[order], return_index=True)

@@ -235,7 +235,12 @@ def _changes(means: MarginalMeans, cells: pd.DataFrame, L: Matrix, baseline: str
 def _reference(means: MarginalMeans, reference: str | None) -> str:
     groups = list(dict.fromkeys(means.grid.cells["strata"]))
     found = groups[0] if reference is None else str(reference)
-    if len(groups) < 2 or found not in groups or GROUP not in means.fit.design.columns:
+    if len(groups) < 2:
+        raise OutcomeError(
+            f"All patients of this model stand in one group ({groups[0]})", "A difference is between two groups",
+            "Leave this comparison out, or make other groups: another landmark, other response criteria",
+        )  # fmt: skip
+    if found not in groups or GROUP not in means.fit.design.columns:
         raise OutcomeError(
             f"reference={reference!r}, and the means have the group(s) {', '.join(map(str, groups))}",
             "A difference is between two groups", "Fit with by=..., show 'group' in over=, and name one of its levels",

@@ -1,0 +1,1 @@
+"""What the columns of a file may mean, for a mapping that a person then corrects."""

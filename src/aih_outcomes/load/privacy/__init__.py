@@ -1,0 +1,1 @@
+"""Identifiers: replaced at the door, and looked for."""

@@ -1,0 +1,1 @@
+"""Workbooks, CSV files of any kind, SPSS and Stata, in canonical form or through a mapping."""
