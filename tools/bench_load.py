@@ -111,12 +111,12 @@ def measure_redcap(proof: Proof, folder: Path) -> None:
 def main(n_persons: int) -> int:
     """Measure and record."""
     proof = Proof("bench-load")
+    with tempfile.TemporaryDirectory() as folder:
+        measure_redcap(proof, Path(folder))
     for row in measure_fhir(n_persons):
         proof.add(*row)
     with tempfile.TemporaryDirectory() as folder:
         measure_omop(proof, Path(folder), n_persons)
-    with tempfile.TemporaryDirectory() as folder:
-        measure_redcap(proof, Path(folder))
     return proof.finish()
 
 

@@ -143,5 +143,5 @@ def test_results_without_a_limit_get_the_line_that_gives_one():
     bare = replace(cohort, labs=cohort.labs.assign(uln=float("nan"), uln_source="none"))
     (found,) = [one for one in describe_reading(bare) if one.title.startswith("Results without an upper limit")]
     assert set(found.table["analyte"]) == {"alt", "ast", "igg"}
-    text = "\n".join(found.table["line below [upper_limits]"]).replace("…", "40")
+    text = "\n".join(found.table["mapping_line"]).replace("…", "40")
     assert set(LimitChoices.model_validate(tomllib.loads(text)).fixed) == {"alt", "ast"}

@@ -70,10 +70,9 @@ def _without_limit(cohort: Cohort) -> Section:
     labs = cohort.labs
     missing = labs.loc[(labs["uln_source"] == "none") & labs["analyte"].isin(_LIMIT_LINES), "analyte"].value_counts()
     lines = [_LIMIT_LINES[str(analyte)] for analyte in missing.index]
-    table = pd.DataFrame({"analyte": missing.index, "n": missing.to_numpy(), "line below [upper_limits]": lines})
-    return Section(
-        "Results without an upper limit: no response is evaluable by them; a mapping can give one", table, ""
-    )
+    table = pd.DataFrame({"analyte": missing.index, "n": missing.to_numpy(), "mapping_line": lines})
+    title = "Results without an upper limit: no response is evaluable by them; lines for [upper_limits] of a mapping"
+    return Section(title, table, "")
 
 
 def count_rows(cohort: Cohort) -> pd.DataFrame:

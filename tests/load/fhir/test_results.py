@@ -77,6 +77,16 @@ class TestResults:
         cohort = read(result(None, dataAbsentReason={"text": "not performed"}))
         assert "without a result (dataAbsentReason)" in how_read(cohort, "labs")
 
+    @pytest.mark.parametrize(("code", "comparator"), [("<", "<"), (">", ">"), ("H", "=")])
+    def test_off_the_scale_get_their_sign_from_the_interpretation(self, read, code, comparator):
+        row = read(result(41, interpretation=[{"coding": [{"code": code}]}])).labs.iloc[0]
+        assert (row["comparator"], row["value"]) == (comparator, 41)
+
+    def test_of_an_antibody_may_be_told_by_the_interpretation_alone(self, read):
+        ana = result(None, code="5048-4", interpretation=[{"coding": [{"code": "NEG"}]}])
+        (row,) = read(ana, mapping=Rules(titres={"ana": {"negative": "<1:20"}})).labs.itertuples()
+        assert (row.comparator, row.value, row.raw_value) == ("<", 20, "negative")
+
     def test_without_a_unit_are_set_aside_with_the_line_that_accepts_them(self, read):
         (way_out,) = read(result(41, "")).set_aside["way_out"]
         assert 'units = { alt = { ""' in way_out

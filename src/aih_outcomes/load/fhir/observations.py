@@ -27,6 +27,7 @@ from aih_outcomes.load.fhir.values import (
     start_of,
     upper_limit,
     version_of,
+    with_interpretation,
 )
 from aih_outcomes.schema import TABLES
 
@@ -75,6 +76,8 @@ def _take_result(store: Store, one: Observation, meaning: Meaning, patient_id: s
     ):
         return
     value, unit, ucum = printed_result(one)
+    if one.interpretation:
+        value = with_interpretation(value, one.interpretation)
     if not value and one.data_absent_reason is not None:
         store.pass_over("labs", "without a result (dataAbsentReason)")
         return
@@ -132,6 +135,7 @@ def _single(one: Observation, part: Component, place: int) -> Observation:
         subject=one.subject, encounter=one.encounter, effective_date_time=one.effective_date_time,
         effective_instant=one.effective_instant, effective_period=one.effective_period, issued=one.issued,
         method=one.method, data_absent_reason=part.data_absent_reason, reference_range=part.reference_range,
+        interpretation=part.interpretation,
         value_quantity=part.value_quantity, value_string=part.value_string, value_integer=part.value_integer,
         value_codeable_concept=part.value_codeable_concept, value_ratio=part.value_ratio,
         value_range=part.value_range, value_boolean=part.value_boolean,

@@ -48,6 +48,7 @@ class Component(Valued):
 
     code: Concept | None = None
     data_absent_reason: Concept | None = None
+    interpretation: list[Concept] | None = None
     reference_range: list[ReferenceRange] | None = None
 
 
@@ -67,6 +68,7 @@ class Observation(Valued):
     effective_period: Period | None = None
     issued: str | None = None
     data_absent_reason: Concept | None = None
+    interpretation: list[Concept] | None = None
     method: Concept | None = None
     reference_range: list[ReferenceRange] | None = None
     component: list[Component] | None = None

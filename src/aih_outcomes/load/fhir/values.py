@@ -16,6 +16,9 @@ from aih_outcomes.load.fhir.datatypes import (
 
 _YES_NO = {True: "yes", False: "no", None: ""}
 _DAY = len("YYYY-MM-DD")
+# Of https://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation.
+_OFF_SCALE = ("<", ">")
+_WORDS = {"NEG": "negative", "POS": "positive", "ND": "not detected"}
 
 
 def day_of(moment: str | None) -> str:
@@ -99,6 +102,18 @@ def printed_result(one: Valued) -> tuple[str, str, str]:
         low, high = one.value_range.low, one.value_range.high
         return f"{quantity_text(low) if low else ''}-{quantity_text(high) if high else ''}", *unit_of(low or high)
     return cell_text(one), "", ""
+
+
+def with_interpretation(value: str, interpretation: Iterable[Concept]) -> str:
+    """Return a result with what its interpretation adds: the sign of a number off the scale, or the word it stands for.
+
+    Codes of HL7's ObservationInterpretation; high, low and normal say nothing that the limits do not.
+    """
+    codes = {coding.code for concept in interpretation for coding in concept.coding or ()}
+    if not value:
+        return next((word for code, word in _WORDS.items() if code in codes), "")
+    sign = next((sign for sign in _OFF_SCALE if sign in codes), "")
+    return sign + value if value[0].isdigit() else value
 
 
 def cell_text(one: Valued) -> str:
