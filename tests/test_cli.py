@@ -174,3 +174,8 @@ def test_data_of_another_disease_are_told_and_refused_in_three_parts(project, sh
     assert "is read as" in done.stdout
     assert done.returncode in (3, 4)
     assert_three_parts(done, done.returncode)
+
+
+def test_lines_of_an_export_that_hold_nothing_are_told(project, shared_inputs):
+    done = run(project, "check", str(shared_inputs / "redcap" / "validation-types-1"))
+    assert "1 line of data.csv with nothing filled in passed over" in done.stdout

@@ -73,6 +73,8 @@ class Opened:
                 for form, source in project.forms.items()
             ]
             yield Section("Forms of the project", pd.DataFrame(rows), "The export holds no form with records.")
+            if project.notes:
+                yield Section("Of the export as a whole", pd.DataFrame({"told": project.notes}), "")
             by = project.problems.groupby(["file", "field", "rule"], sort=False, dropna=False)["row"]
             problems = by.agg(n="size", rows=lambda rows: first_rows([int(row) for row in rows.dropna()]))
             yield Section(
