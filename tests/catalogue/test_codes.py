@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from aih_outcomes.catalogue import (
     USED,
     analyte_by_code,
-    condition_by_code,
     drug_by_code,
     find_analyte,
     find_drug,
@@ -94,7 +93,7 @@ def test_codes_say_how_sure_they_are():
     assert analyte_by_code("loinc")["32660-3"].confidence == "unsure"
     assert drug_by_code("rxnorm")["1256"].word == "azathioprine"
     assert drug_by_code("omop")["19012565"].word == drug_by_code("omop")["19003999"].word == "mycophenolate"
-    assert condition_by_code("snomed")["408335007"].word == "autoimmune_hepatitis"
+    assert matches(pd.Series(["408335007"]), "condition", "snomed")["word"].tolist() == ["autoimmune_hepatitis"]
 
 
 def test_old_and_current_atc_codes_mean_the_same_and_inhaled_budesonide_does_not_count():

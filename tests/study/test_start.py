@@ -3,6 +3,7 @@
 import shutil
 
 import pandas as pd
+import pyreadstat
 import pytest
 
 from aih_outcomes.errors import DataError, PlanError
@@ -155,7 +156,6 @@ def test_a_file_in_another_encoding_is_read_in_the_one_that_is_offered(tmp_path)
 
 @pytest.mark.parametrize("ending", [".sav", ".dta"])
 def test_spss_and_stata_files_are_looked_at_by_their_words(ending, tmp_path):
-    pyreadstat = pytest.importorskip("pyreadstat")
     frame = pd.DataFrame(
         {"study_no": ["a", "b"], "sex": [1.0, 2.0], "dob": ["2009-02-03"] * 2, "diagnosed": ["2019-02-03"] * 2}
     )

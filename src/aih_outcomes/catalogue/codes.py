@@ -83,11 +83,6 @@ def drug_by_code(system: str) -> dict[str, Match]:
     return dict(_by_code("drug", system))
 
 
-def condition_by_code(system: str) -> dict[str, Match]:
-    """Return code → condition in ``icd10``, ``icd10cm``, ``icd10pcs``, ``snomed``, ``omop``, ``opcs4``, …."""
-    return dict(_by_code("condition", system))
-
-
 def matches(codes: pd.Series, kind: Kind, system: str) -> pd.DataFrame:
     """Return the catalogue's word for each code.
 

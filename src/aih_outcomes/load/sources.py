@@ -127,7 +127,7 @@ def _reader_of(name: SourceName) -> Callable[..., Cohort]:
 
 def _as_tables(files: list[Path]) -> FoundSource | None:
     if any(one.name.lower() == "patients.csv" for one in files):
-        return FoundSource("tables", f"patients.csv among {_count(files)}")
+        return FoundSource("tables", f"patients.csv among {_count(files)}" if len(files) > 1 else "patients.csv")
     return None
 
 

@@ -14,7 +14,7 @@ from aih_outcomes.formats.fhir import (
     ZYGOSITIES,
 )
 from aih_outcomes.load.fhir.codes import Meaning, name_concept, own_word
-from aih_outcomes.load.fhir.datatypes import Concept
+from aih_outcomes.load.fhir.datatypes import Coding, Concept
 from aih_outcomes.load.fhir.resources import Component, Observation
 from aih_outcomes.load.fhir.store import Origin, Store
 from aih_outcomes.load.fhir.values import (
@@ -185,6 +185,6 @@ def _take_variant(store: Store, one: Observation, origin: Origin) -> None:
     store.add("variants", origin, cells)
 
 
-def _coding(part: Component) -> list:  # type: ignore[type-arg]
+def _coding(part: Component) -> list[Coding]:
     concept = part.value_codeable_concept
     return (concept.coding if concept is not None else None) or []

@@ -16,7 +16,6 @@ from aih_outcomes.simulate.exports.printed import Printed
 from aih_outcomes.units import canonical_units, find_conversion, parse_results
 
 _INDEX = "autoimmune_hepatitis"
-_EHR = 32817  # type concept: from an electronic health record; from memory
 _CONCEPT_OF_GENDER = {word: number for number, word in GENDERS.items()}
 _CONCEPT_OF_OPERATOR = {sign: number for number, sign in OPERATORS.items()}
 _CONCEPT_OF_ROUTE = {word: number for number, word in reversed(ROUTES.items())}
